@@ -1,0 +1,14 @@
+{% macro columns_of_query(query) -%}
+    {#- The columns of a query as [{name, type}], types as the engine spells them.
+        Arguments: query (SQL).
+        Variants differ in how an engine describes a query. -#}
+    {{ return(adapter.dispatch('columns_of_query')(query)) }}
+{%- endmacro %}
+
+{% macro duckdb__columns_of_query(query) -%}
+    {%- set columns = [] -%}
+    {%- for row in run_query('describe ' ~ query) -%}
+        {%- do columns.append({'name': row[0], 'type': row[1]}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}

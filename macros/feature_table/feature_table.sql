@@ -1,0 +1,104 @@
+{% materialization feature_table, adapter='duckdb', supported_languages=['sql'] -%}
+    {#- A table of feature versions in valid time and system time, built by day.
+
+        The model's SQL gives, for the entities and days of `feature_scope()`, the entity's key, `valid_from`
+        (midnight, UTC), the features, `feature_timestamp` and `loaded_at` (newest that contributed). Here that
+        becomes versions: equal neighbours are one version; `valid_to` follows; what an earlier build believed
+        and a late row corrected is kept with its `system_to` closed.
+
+        Config, under `meta.feature_table`:
+            entity_keys: [nim]
+            inputs: the facts that move the features, each
+                fact: model name
+                recorded_at, loaded_at: its columns (default: the same names)
+                moves_at: column of the instant at which the row acts, where that is not `recorded_at`
+                window_days: how long after it a row can still move a value (default 0)
+
+        A build at the same `as_of` does nothing. A build at a later one computes the entities that have new rows
+        or an open window, from the first day that can have moved. A build at an earlier one, a changed model, or
+        `--full-refresh` computes everything. All in one transaction. -#}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set settings = model_meta('feature_table') -%}
+    {%- set now = feature_build_instant() -%}
+    {%- set before = feature_table_state(existing) if existing is not none and not should_full_refresh() else none -%}
+    {%- set code = local_md5(model.raw_code ~ tojson(settings) ~ tojson(model.columns | list)) -%}
+    {%- set is_same_code = before is not none and before.code == code -%}
+    {%- set mode = 'full' -%}
+    {%- if is_same_code and before.as_of == now -%}
+        {%- set mode = 'none' -%}
+    {%- elif is_same_code and before.as_of < now -%}
+        {%- set mode = 'incremental' -%}
+    {%- endif -%}
+    {%- set names = {
+        'scope': this.identifier ~ '__scope',
+        'points': this.identifier ~ '__points',
+        'versions': this.identifier ~ '__versions',
+        'corrected': this.identifier ~ '__corrected',
+    } -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {%- if mode == 'none' -%}
+        {%- call noop_statement('main', 'UP TO DATE') -%} {%- endcall -%}
+    {%- else -%}
+        {%- for name in names.values() -%}
+            {%- do run_query('drop table if exists ' ~ name) -%}
+        {%- endfor -%}
+        {%- call statement('scope') -%}
+            create temporary table {{ names.scope }} as
+            {{ feature_scope_sql(settings, before.as_of if mode == 'incremental' else none, now) }}
+        {%- endcall -%}
+        {%- call statement('points') -%}
+            create temporary table {{ names.points }} as
+            {{ feature_points_sql(settings, names.scope, compiled_code) }}
+        {%- endcall -%}
+        {%- set columns = feature_columns(settings, names.points) -%}
+        {%- do assert_feature_contract(columns, settings) -%}
+        {%- call statement('versions') -%}
+            create temporary table {{ names.versions }} as
+            {{ feature_versions_sql(settings, columns, names, this if mode == 'incremental' else none) }}
+        {%- endcall -%}
+        {%- call statement('corrected') -%}
+            create temporary table {{ names.corrected }} as
+            {{ feature_corrections_sql(
+                settings, columns, names, existing if is_same_code else none, before, now, mode
+            ) }}
+        {%- endcall -%}
+
+        {%- if mode == 'full' -%}
+            {%- if existing is not none -%} {%- do adapter.drop_relation(existing) -%} {%- endif -%}
+            {%- call statement('main') -%}
+                create table {{ target_relation }} as
+                select * from {{ names.versions }}
+                union all
+                select * from {{ names.corrected }}
+            {%- endcall -%}
+        {%- else -%}
+            {%- call statement('replaced') -%}
+                delete from {{ this }}
+                using {{ names.scope }} as scope
+                where
+                    {{ feature_same_entity(settings, this, 'scope') }}
+                    and {{ this }}.system_to = {{ end_of_time() }}
+                    and {{ this }}.valid_to >= {{ day_start('scope.since_day') }}
+            {%- endcall -%}
+            {%- call statement('main') -%}
+                insert into {{ this }} by name
+                select * from {{ names.versions }}
+                union all
+                select * from {{ names.corrected }}
+            {%- endcall -%}
+        {%- endif -%}
+        {%- do set_feature_table_state(target_relation, now, code) -%}
+        {%- for name in names.values() -%}
+            {%- do run_query('drop table if exists ' ~ name) -%}
+        {%- endfor -%}
+    {%- endif -%}
+
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmaterialization %}

@@ -1,0 +1,87 @@
+"""What a build and a use case are, as their YAML and the model `this_build` say it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ml.errors import InsighteraError
+
+
+@dataclass(frozen=True)
+class UseCase:
+    """The `meta` of `label_<name>`, checked. One field, one line of `docs/use-cases.md`.
+
+    `features` are not listed here: they are every feature column of the tables that the thin
+    models pass. Raises InsighteraError where a field is missing, unknown, or contradicts policy.
+    """
+
+    name: str
+    task: str  # "classification"
+    outcome: str  # what label 1 means: names `<outcome>_probability` and `predicted_<outcome>`
+    entity_keys: tuple[str, ...]
+    horizon_days: int
+    mandatory: tuple[str, ...]
+    excluded: tuple[str, ...]
+    protected: tuple[str, ...]  # the project's policy: never a feature
+    max_features: int
+    estimator: str  # dotted path of a scikit-learn class
+    grid: Mapping[str, list[Any]]
+    cv_folds: int
+    max_rows: int  # bound on the training set; sampled by entity beyond it
+    thresholds: Mapping[str, float]  # category -> lower bound of the probability
+    promotion: Mapping[str, Any]  # metric, minimum, margin, max_milliseconds
+    retrain: Mapping[str, Any]  # policy: auto | always | never, max_age_days
+    output_table: str  # Iceberg table under the namespace `ml`
+    attributes: tuple[str, ...]  # columns of the attribute relation, carried into the output
+
+    @classmethod
+    def of(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
+        """Check `meta` (a mapping as YAML gives it) and the policy's protected attributes."""
+        wanted = set(cls.__dataclass_fields__) - {"name", "protected"}
+        missing, unknown = sorted(wanted - set(meta)), sorted(set(meta) - wanted)
+        if missing or unknown:
+            raise InsighteraError(
+                f"label_{name}: meta.use_case misses {missing or 'nothing'} and has unknown "
+                f"{unknown or 'nothing'}. The fields are described in docs/use-cases.md."
+            )
+        refused = sorted(set(meta["mandatory"]) & set(protected))
+        if refused:
+            raise InsighteraError(
+                f"label_{name}: {refused} are protected attributes (var `protected_attributes` in "
+                "dbt_project.yml) and may not be features. Remove them from `mandatory`."
+            )
+        lists = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in meta.items()
+        }
+        return cls(name=name, protected=protected, **lists)
+
+
+@dataclass(frozen=True)
+class Build:
+    """One dbt invocation: the row of the model `this_build`."""
+
+    as_of: datetime  # naive UTC; the build sees rows with loaded_at < as_of
+    run_id: str  # dbt's invocation id
+    use_cases: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    protected: tuple[str, ...]
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Build":
+        """From `as_of` (datetime), `run_id`, `use_cases` (JSON object), `protected` (JSON list)."""
+        return cls(
+            as_of=row["as_of"],
+            run_id=row["run_id"],
+            use_cases=json.loads(row["use_cases"]),
+            protected=tuple(json.loads(row["protected"])),
+        )
+
+    def use_case(self, name: str) -> UseCase:
+        """The checked use case `name`."""
+        if name not in self.use_cases:
+            raise InsighteraError(
+                f"No use case {name!r}: models/labels/label_{name}.yml has no `meta.use_case`. "
+                f"Known: {', '.join(sorted(self.use_cases)) or 'none'}."
+            )
+        return UseCase.of(name, self.use_cases[name], self.protected)
