@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from ml import raw, settings
 from ml.errors import InsighteraError
+from ml.raw_files import contract
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]
@@ -46,7 +47,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         try:
             self._same_raw(conn, folder)
             if folder is not None:
-                raw.open_raw(conn, folder, raw.contract(settings.PROJECT))
+                raw.open_raw(conn, folder, contract())
         except InsighteraError as error:
             raise DbtRuntimeError(str(error)) from error
 

@@ -3,53 +3,32 @@
 import codecs
 import csv
 import difflib
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
-import yaml
 
 from ml.errors import InsighteraError
+from ml.raw_files import Table
 
 _CHUNK = 1 << 22  # bytes read at a time while checking an encoding
 
 
-@dataclass(frozen=True)
-class RawTable:
-    """One table of the contract: `columns` maps each name to its type, in order."""
-
-    source: str
-    name: str
-    columns: dict[str, str]
-    optional: frozenset[str]
-
-    @property
-    def path_name(self) -> str:
-        """`<source>/<table>`, as a person finds it in the raw folder."""
-        return f"{self.source}/{self.name}"
-
-
-def contract(project: Path) -> list[RawTable]:
-    """The raw tables that `models/staging/*/_*__sources.yml` declare."""
-    tables = []
-    for path in sorted((project / "models" / "staging").glob("*/_*__sources.yml")):
-        for source in yaml.safe_load(path.read_text())["sources"]:
-            for table in source["tables"]:
-                metas = {c["name"]: c.get("config", {}).get("meta", {}) for c in table["columns"]}
-                tables.append(
-                    RawTable(
-                        source["name"],
-                        table["name"],
-                        {c["name"]: c["data_type"] for c in table["columns"]},
-                        frozenset(n for n, m in metas.items() if m.get("optional_column")),
-                    )
-                )
-    return tables
-
-
-def open_raw(connection: duckdb.DuckDBPyConnection, folder: Path, tables: list[RawTable]) -> None:
+def open_raw(connection: duckdb.DuckDBPyConnection, folder: Path, tables: Sequence[Table]) -> None:
     """Create the view `raw_<source>.<table>` over each file; an absent table is an empty view.
+
+    Raises InsighteraError as `examine` does.
+    """
+    for table, select in examine(folder, tables):
+        connection.execute(f'create schema if not exists "raw_{table.source}"')
+        connection.execute(
+            f'create or replace view "raw_{table.source}"."{table.name}" as {select}'
+        )
+
+
+def examine(folder: Path, tables: Sequence[Table]) -> list[tuple[Table, str]]:
+    """Each table of the contract with the SQL that reads its file in `folder`.
 
     Raises InsighteraError that lists everything wrong in the folder at once: an unknown table,
     two files for one table, a missing column, an empty file, an encoding other than UTF-8.
@@ -72,15 +51,11 @@ def open_raw(connection: duckdb.DuckDBPyConnection, folder: Path, tables: list[R
             f"Raw data in {folder} breaks docs/raw-contract.md:\n{listed}\n"
             "Nothing was built. Mend the files and build again."
         )
-    for table, select in views:
-        connection.execute(f'create schema if not exists "raw_{table.source}"')
-        connection.execute(
-            f'create or replace view "raw_{table.source}"."{table.name}" as {select}'
-        )
+    return views
 
 
-def _strangers(folder: Path, tables: list[RawTable]) -> list[str]:
-    known = {table.path_name for table in tables}
+def _strangers(folder: Path, tables: Sequence[Table]) -> list[str]:
+    known = {table.path for table in tables}
     sources = {table.source for table in tables}
     found = [p for p in sorted(folder.glob("*/*")) if p.suffix in (".csv", ".parquet")]
     problems = []
@@ -98,15 +73,15 @@ def _strangers(folder: Path, tables: list[RawTable]) -> list[str]:
     return problems
 
 
-def _select(folder: Path, table: RawTable) -> str:
+def _select(folder: Path, table: Table) -> str:
     """SQL that reads the table's file; every column of the contract, in order, uncast."""
     files = [folder / table.source / f"{table.name}{suffix}" for suffix in (".parquet", ".csv")]
     present = [path for path in files if path.exists()]
     if len(present) == 2:
-        raise InsighteraError(f"{table.path_name}: both .parquet and .csv exist; keep one")
+        raise InsighteraError(f"{table.path}: both .parquet and .csv exist; keep one")
     if not present:
         nulls = ", ".join(
-            f'cast(null as {kind}) as "{name}"' for name, kind in table.columns.items()
+            f'cast(null as {column.data_type}) as "{column.name}"' for column in table.columns
         )
         return f"select {nulls} where false"
     path = present[0]
@@ -120,7 +95,9 @@ def _select(folder: Path, table: RawTable) -> str:
     folded = {name.strip().lower(): name for name in header}
     if len(folded) != len(header):
         raise InsighteraError(f"{label}: a column name stands twice in the header: {header}")
-    missing = [name for name in table.columns if name not in folded and name not in table.optional]
+    missing = [
+        column.name for column in table.columns if column.name not in folded and not column.optional
+    ]
     if missing:
         hint = (
             " (the file seems to be separated by ';': write it with ',')"
@@ -131,10 +108,10 @@ def _select(folder: Path, table: RawTable) -> str:
             f"{label}: column {', '.join(missing)} missing; found {', '.join(header)}{hint}"
         )
     columns = ", ".join(
-        f'{_quoted(folded[name])} as "{name}"'
-        if name in folded
-        else f'cast(null as {kind}) as "{name}"'
-        for name, kind in table.columns.items()
+        f'{_quoted(folded[column.name])} as "{column.name}"'
+        if column.name in folded
+        else f'cast(null as {column.data_type}) as "{column.name}"'
+        for column in table.columns
     )
     return f"select {columns} from {scan}"  # noqa: S608  (names quoted, path a literal)
 

@@ -16,6 +16,7 @@
         where system_to < cast('{{ now }}' as timestamp)
     {%- else -%}
         {%- set computed_until = day_start(day_number("cast('" ~ before.as_of ~ "' as timestamp)") ~ ' + 1') -%}
+        {%- set believed_from = 'greatest(believed.system_from, believed.valid_from, versions.valid_from)' -%}
         select
             {%- for name in settings.entity_keys + (columns | map(attribute='name') | list) %}
             believed.{{ name }},
@@ -25,7 +26,7 @@
             false as is_current,
             believed.feature_timestamp,
             believed.feature_hash,
-            believed.system_from,
+            {{ believed_from }} as system_from,
             versions.system_from as system_to
         from {{ existing }} as believed
         inner join {{ names.scope }} as scope on {{ feature_same_entity(settings, 'believed', 'scope') }}
@@ -37,7 +38,7 @@
             and believed.valid_from < versions.valid_to
             and versions.valid_from < believed.valid_to
             and greatest(believed.valid_from, versions.valid_from) < {{ computed_until }}
-            and versions.system_from > believed.system_from
+            and versions.system_from > {{ believed_from }}
             and (
                 versions.feature_hash <> believed.feature_hash
                 or versions.system_from <> believed.system_from

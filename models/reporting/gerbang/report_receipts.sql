@@ -6,13 +6,14 @@ receipts as (
 final as (
     select
         receipts.table_name,
+        receipts.action,
         receipts.snapshot_id,
         receipts.parent_id,
+        receipts.rows as row_count,
         receipts.run_id,
         receipts.git_commit,
         receipts.model_name,
         receipts.model_version,
-        receipts.row_count,
         receipts.as_of,
         receipts.published_at
     from receipts

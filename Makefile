@@ -1,0 +1,60 @@
+# INSIGHTERA: `make build`, then `make test`. Both create .venv from the lock on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements/core.lock
+STAMP := $(VENV)/.installed
+
+export DBT_PROFILES_DIR := profiles
+
+.PHONY: help install build test test-fast lint docs bench-oulad bench-pit bench-scoring lock clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+install: $(STAMP)  ## the environment, from the lock
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or later is needed; this is $$($(PYTHON) --version). Try make PYTHON=python3.11"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python $(LOCK)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+build: $(STAMP)  ## dbt build over the demo university, or $$INSIGHTERA_RAW; then where to look
+	$(BIN)/dbt build
+	@$(BIN)/insightera where
+
+test: $(STAMP) lint  ## every check and every test
+	$(BIN)/pytest
+
+test-fast: $(STAMP)  ## the tests that drive no dbt build
+	$(BIN)/pytest -m "not slow"
+
+lint: $(STAMP)  ## ruff, mypy, sqlfluff, yamllint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	$(BIN)/sqlfluff lint --processes 2 models tests/singular analyses
+
+docs: $(STAMP)  ## the dbt docs site, in target/
+	$(BIN)/dbt docs generate
+
+bench-oulad: $(STAMP)  ## dropout model on OULAD against a plain baseline; needs OULAD=<folder of the seven tables>
+	$(BIN)/python benchmarks/oulad.py
+
+bench-pit: $(STAMP)  ## point-in-time join against Polars and pandas
+	$(BIN)/python benchmarks/pit.py
+
+bench-scoring: $(STAMP)  ## incremental against full scoring
+	$(BIN)/python benchmarks/scoring.py
+
+lock: $(STAMP)  ## resolve requirements/core.in anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy requires-python \
+		requirements/core.in --output-file $(LOCK)
+
+clean:  ## forget what was built (not the environment)
+	rm -rf var target logs

@@ -1,0 +1,331 @@
+{% macro point_in_time_join(spine, features, entity_keys, timestamp, ttl=none, known_at=none) -%}
+    {#- Every row of a spine once, with each feature table's version that held at the row's instant.
+
+        Arguments
+            spine: relation or query with the entity keys and `timestamp`.
+            features: {name: relation or query} with the entity keys, `valid_from`, the features, and optionally
+                `valid_to`, `system_from`, `system_to`.
+            entity_keys: list of columns. timestamp: column of the spine.
+            ttl: SQL interval; a version that began longer before the instant gives NULL.
+            known_at: column of the spine, or SQL instant: believe what was believed then.
+        Gives the spine's columns, then the features'; of the tables' own columns neither the keys nor `valid_*`,
+        `system_*` and `is_current`. A name found twice is `<name>__<column>`. In the order of the spine.
+        Use: `{{ point_in_time_join(ref('label_x'), {'academic': ref('features_y')}, ['nim'], 'cutoff', known_at='cutoff') }}`
+
+        What holds is decided by `point_in_time_match` alone, which `ml.features` renders too. -#}
+    {%- if not execute -%} {{ return('') }} {%- endif -%}
+    {%- set hidden = ['valid_from', 'valid_to', 'system_from', 'system_to', 'is_current'] -%}
+    {%- set entity_keys = entity_keys | map('lower') | list -%}
+    {%- set keys = [] -%}
+    {%- for key in entity_keys -%} {%- do keys.append(adapter.quote(key)) -%} {%- endfor -%}
+    {%- set spine_columns = point_in_time_columns(spine) -%}
+    {%- set tables = {} -%}
+    {%- set taken = spine_columns.keys() | list -%}
+    {%- for name, relation in features.items() -%}
+        {%- do tables.update({name: point_in_time_columns(relation)}) -%}
+        {%- for column in tables[name] if column not in hidden + entity_keys -%} {%- do taken.append(column) -%} {%- endfor -%}
+    {%- endfor -%}
+    {%- if tables | length == 0 -%}
+        {%- do exceptions.raise_compiler_error('point_in_time_join: `features` is empty. Name at least one feature table.') -%}
+    {%- endif -%}
+    {%- for column in entity_keys + [timestamp | lower] if column not in spine_columns -%}
+        {%- do exceptions.raise_compiler_error('point_in_time_join: the spine has no column `' ~ column ~ '`.') -%}
+    {%- endfor -%}
+    {%- for name in tables -%}
+        {%- for column in entity_keys + ['valid_from'] if column not in tables[name] -%}
+            {%- do exceptions.raise_compiler_error('point_in_time_join: `' ~ name ~ '` has no column `' ~ column ~ '`.') -%}
+        {%- endfor -%}
+        {%- if known_at is not none and 'system_from' not in tables[name] -%}
+            {%- do exceptions.raise_compiler_error('point_in_time_join: `' ~ name ~ '` has no `system_from`: what was believed at `known_at` cannot be told.') -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set is_known_column = known_at is not none and known_at | lower in spine_columns -%}
+
+    with
+    spine_rows as materialized (
+        select
+            spine.*,
+            row_number() over () - 1 as spine_row_id
+        from {{ point_in_time_source(spine) }} as spine
+    ),
+
+    instants as (
+        select
+            {%- for key in keys %}
+            {{ key }},
+            {%- endfor %}
+            {{ point_in_time_utc(timestamp, spine_columns) }} as instant,
+            {%- if is_known_column %}
+            {{ point_in_time_utc(known_at, spine_columns) }} as known_at,
+            {%- endif %}
+            spine_row_id as row_id
+        from spine_rows
+    ),
+    {%- for name, columns in tables.items() %}
+
+    version_rows_{{ loop.index }} as materialized (
+        select
+            versions.*,
+            row_number() over () - {{ 2 ** 62 }} as version_row_id
+        from {{ point_in_time_source(features[name]) }} as versions
+    ),
+
+    versions_{{ loop.index }} as (
+        select
+            {%- for key in keys %}
+            {{ key }},
+            {%- endfor %}
+            {%- for column in ['valid_from', 'valid_to', 'system_from', 'system_to'] if column in columns %}
+            {{ point_in_time_utc(column, columns) }} as {{ column }},
+            {%- endfor %}
+            version_row_id as row_id
+        from version_rows_{{ loop.index }}
+    ),
+
+    matched_{{ loop.index }} as (
+        {{ point_in_time_match(
+            'instants', 'versions_' ~ loop.index, keys, columns.keys() | list, ttl,
+            known_column=is_known_column, known_instant=none if is_known_column else known_at
+        ) }}
+    ),
+    {%- endfor %}
+
+    final as (
+        select
+            {%- for column in spine_columns %}
+            spine_rows.{{ adapter.quote(column) }}{{ ',' }}
+            {%- endfor %}
+            {%- for name, columns in tables.items() %}
+            {%- set number = loop.index -%}
+            {%- for column in columns if column not in hidden + entity_keys %}
+            version_rows_{{ number }}.{{ adapter.quote(column) }}
+            {%- if taken | select('equalto', column) | list | length > 1 %} as {{ adapter.quote(name ~ '__' ~ column) }}{% endif %},
+            {%- endfor %}
+            {%- endfor %}
+            spine_rows.spine_row_id
+        from spine_rows
+        {%- for name in tables %}
+        left join matched_{{ loop.index }}
+            on spine_rows.spine_row_id = matched_{{ loop.index }}.spine_row_id
+        left join version_rows_{{ loop.index }}
+            on matched_{{ loop.index }}.version_row_id = version_rows_{{ loop.index }}.version_row_id
+        {%- endfor %}
+    )
+
+    select * exclude (spine_row_id)
+    from final
+    order by spine_row_id
+{%- endmacro %}
+
+{% macro point_in_time_match(instants, versions, entity_keys, columns, ttl=none, known_column=false, known_instant=none) -%}
+    {#- Which version held, and was believed, at each instant: the whole meaning of the join, and nothing else.
+
+        Arguments
+            instants: CTE or table of the keys, `instant`, `known_at` where `known_column`, `row_id` (0 and up).
+            versions: CTE or table of the keys, `valid_from`, those of `valid_to`, `system_from`, `system_to` that are
+                in `columns`, and `row_id` (negative, ascending). Times are naive UTC.
+            ttl: SQL interval. known_instant: SQL instant.
+        Gives `spine_row_id`, `version_row_id` of the instants that have a version.
+
+        Of the versions of the entity with `valid_from <= instant < valid_to` that were believed, the one of the latest
+        `valid_from`, then of the latest `system_from`, then the last row. A NULL key or instant matches nothing; a
+        NULL `valid_to` or `system_to` is open.
+
+        The latest version that began by the instant is the answer if it still holds and was believed. Where it is
+        not, the answer can only be a version that was open when its successor began: those few are looked through. -#}
+    {%- set has_end = 'valid_to' in columns -%}
+    {%- set has_system_from = 'system_from' in columns -%}
+    {%- set has_system_to = 'system_to' in columns -%}
+    {%- set holds = [] -%}
+    {%- if has_end -%} {%- do holds.append(('instant', '<', 'valid_to')) -%} {%- endif -%}
+    {%- if known_column -%} {%- do holds.append(('known_at', '>', 'system_from')) -%} {%- endif -%}
+    {%- if known_column and has_system_to -%} {%- do holds.append(('known_at', '<=', 'system_to')) -%} {%- endif -%}
+    {%- set carried = holds | map('last') | list + (['valid_from'] if ttl is not none else []) -%}
+    {%- set ranking = ['valid_from'] + (['system_from'] if has_system_from else []) + ['row_id'] -%}
+
+    with
+    believed as (
+        select
+            {%- for key in entity_keys %}
+            {{ key }},
+            {%- endfor %}
+            valid_from,
+            {%- if has_end %}
+            coalesce(valid_to, {{ end_of_time() }}) as valid_to,
+            {%- endif %}
+            {%- if has_system_from %}
+            coalesce(system_from, cast('0001-01-01' as timestamp)) as system_from,
+            {%- endif %}
+            {%- if has_system_to %}
+            coalesce(system_to, {{ end_of_time() }}) as system_to,
+            {%- endif %}
+            row_id
+        from {{ versions }}
+        where
+            valid_from is not null
+            {%- for key in entity_keys %}
+            and {{ key }} is not null
+            {%- endfor %}
+            {%- if known_column or known_instant is not none %}
+            and system_from is not null
+            {%- endif %}
+            {%- if known_instant is not none %}
+            and system_from < {{ known_instant }}
+            {%- if has_system_to %}
+            and {{ known_instant }} <= coalesce(system_to, {{ end_of_time() }})
+            {%- endif %}
+            {%- elif has_system_to and not known_column %}
+            and coalesce(system_to, {{ end_of_time() }}) >= {{ end_of_time() }}
+            {%- endif %}
+    ),
+
+    timeline as (
+        select
+            {%- for key in entity_keys %}
+            {{ key }},
+            {%- endfor %}
+            valid_from as instant,
+            {%- if has_system_from %}
+            system_from as tie,
+            {%- endif %}
+            {%- if known_column %}
+            cast(null as timestamp) as known_at,
+            {%- endif %}
+            {%- for column in carried %}
+            {{ column }},
+            {%- endfor %}
+            row_id
+        from believed
+        union all
+        select
+            {%- for key in entity_keys %}
+            {{ key }},
+            {%- endfor %}
+            instant,
+            {%- if has_system_from %}
+            cast('infinity' as timestamp) as tie,
+            {%- endif %}
+            {%- if known_column %}
+            known_at,
+            {%- endif %}
+            {%- for column in carried %}
+            cast(null as timestamp) as {{ column }},
+            {%- endfor %}
+            row_id
+        from {{ instants }}
+        where
+            instant is not null
+            {%- for key in entity_keys %}
+            and {{ key }} is not null
+            {%- endfor %}
+            {%- if known_column %}
+            and known_at is not null
+            {%- endif %}
+    ),
+
+    latest as (
+        {{ version_before('timeline', entity_keys, ['instant'] + (['tie'] if has_system_from else []), carried) }}
+    )
+    {%- if holds %},
+
+    unresolved as (
+        select *
+        from latest
+        where not (
+            {%- for left, sign, right in holds %}
+            {{ 'and ' if not loop.first }}{{ left }} {{ sign }} version_{{ right }}
+            {%- endfor %}
+        )
+    ),
+
+    successions as (
+        select
+            believed.*,
+            lead(believed.valid_from) over (
+                partition by {% for key in entity_keys %}believed.{{ key }}, {% endfor %}true
+                order by {% for column in ranking %}believed.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+            ) as next_valid_from
+        from believed
+        where exists (
+            select 1
+            from unresolved
+            where
+                {%- for key in entity_keys %}
+                {{ 'and ' if not loop.first }}unresolved.{{ key }} = believed.{{ key }}
+                {%- endfor %}
+        )
+    ),
+
+    rescued as (
+        select
+            unresolved.row_id,
+            unresolved.instant,
+            successions.valid_from as version_valid_from,
+            successions.row_id as version_row_id,
+            row_number() over (
+                partition by unresolved.row_id
+                order by {% for column in ranking %}successions.{{ column }} desc{{ ', ' if not loop.last }}{% endfor %}
+            ) as preference
+        from unresolved
+        inner join successions
+            on
+                {%- for key in entity_keys %}
+                {{ 'and ' if not loop.first }}unresolved.{{ key }} = successions.{{ key }}
+                {%- endfor %}
+                and unresolved.instant >= successions.valid_from
+                {%- for left, sign, right in holds %}
+                and unresolved.{{ left }} {{ sign }} successions.{{ right }}
+                {%- endfor %}
+        where successions.next_valid_from {{ '< successions.valid_to' if has_end else 'is not null' }}
+    )
+    {%- endif %}
+
+    select
+        row_id as spine_row_id,
+        version_row_id
+    from latest
+    where
+        true
+        {%- for left, sign, right in holds %}
+        and {{ left }} {{ sign }} version_{{ right }}
+        {%- endfor %}
+        {%- if ttl is not none %}
+        and instant <= version_valid_from + {{ ttl }}
+        {%- endif %}
+    {%- if holds %}
+    union all
+    select
+        row_id as spine_row_id,
+        version_row_id
+    from rescued
+    where
+        preference = 1
+        {%- if ttl is not none %}
+        and instant <= version_valid_from + {{ ttl }}
+        {%- endif %}
+    {%- endif %}
+{%- endmacro %}
+
+{% macro point_in_time_source(relation) -%}
+    {#- A relation as it stands in FROM: a query gets its parentheses. -#}
+    {%- if relation is string and ' ' in relation | trim -%} ({{ relation }}) {%- else -%} {{ relation }} {%- endif -%}
+{%- endmacro %}
+
+{% macro point_in_time_columns(relation) -%}
+    {#- The columns of a relation or query, {name in lower case: type}. -#}
+    {%- set columns = {} -%}
+    {%- for column in columns_of_query('select * from ' ~ point_in_time_source(relation)) -%}
+        {%- do columns.update({column.name | lower: column.type}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}
+
+{% macro point_in_time_utc(column, columns) -%}
+    {#- A column as naive UTC timestamp, whatever its zone or if a date. -#}
+    {%- set quoted = adapter.quote(column) -%}
+    {%- if 'TIME ZONE' in columns[column | lower] | upper -%}
+        ({{ quoted }} at time zone 'UTC')
+    {%- else -%}
+        cast({{ quoted }} as timestamp)
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,338 @@
+"""The command `insightera`. Each command is a few lines over a module that knows its business."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ml import settings
+from ml.errors import InsighteraError
+
+app = typer.Typer(
+    name="insightera",
+    help="Machine learning inside the warehouse: demo data, imports, replays, predictions, models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+imports = typer.Typer(help="Turn a public dataset into raw extracts.", no_args_is_help=True)
+features = typer.Typer(help="Look at features.", no_args_is_help=True)
+predictions = typer.Typer(help="Read, compare and roll back predictions.", no_args_is_help=True)
+models = typer.Typer(help="List and promote model versions.", no_args_is_help=True)
+app.add_typer(imports, name="import")
+app.add_typer(features, name="features")
+app.add_typer(predictions, name="predictions")
+app.add_typer(models, name="models")
+
+console = Console()
+errors = Console(stderr=True)
+DEFAULT_TABLE = "student_dropout_risk"
+TableOption = Annotated[str, typer.Option("--table", help="Prediction table in the lake.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Write to this .parquet or .csv instead of the screen.")
+]
+
+
+def main() -> None:
+    """Entry point: a person's mistake is one message and exit code 2, never a traceback."""
+    try:
+        app()
+    except InsighteraError as error:
+        errors.print(f"[bold red]Error:[/] {error}", highlight=False, markup=True, soft_wrap=True)
+        sys.exit(2)
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=errors,
+        transient=True,
+    )
+
+
+def _show(rows: Any, title: str, most: int = 20) -> None:
+    """Print an Arrow table: the first rows, and how many there are."""
+    if rows.num_rows == 0:
+        console.print(f"{title}: none.")
+        return
+    table = Table(title=title)
+    for name in rows.column_names:
+        table.add_column(name, overflow="fold")
+    for row in rows.slice(0, most).to_pylist():
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console.print(table)
+    if rows.num_rows > most:
+        console.print(
+            f"{most} of {rows.num_rows:,} rows. `--out FILE.parquet|csv` writes them all."
+        )
+
+
+def _give(rows: Any, title: str, out: Path | None) -> None:
+    from ml import predictions as library
+
+    if out is None:
+        _show(rows, title)
+    else:
+        console.print(f"{rows.num_rows:,} rows written to {library.write(rows, out)}")
+
+
+@app.command()
+def generate(
+    students: Annotated[int, typer.Option(help="How many students.", min=1)],
+    out: Annotated[Path, typer.Option(help="Folder for <source>/<table> files.")],
+    seed: Annotated[int, typer.Option(help="Same seed and number, same bytes.")] = 7,
+    file_format: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
+) -> None:
+    """Write the raw extracts of an invented university, in bounded memory."""
+    from ml.generate import generate as write
+
+    with _progress() as progress:
+        task = progress.add_task(f"0 of {students:,} students")
+        counts = write(
+            students,
+            seed,
+            out,
+            file_format=file_format,
+            progress=lambda done: progress.update(
+                task, description=f"{done:,} of {students:,} students"
+            ),
+        )
+    for name, rows in counts.items():
+        console.print(f"  {name:<32} {rows:>12,} rows")
+    console.print(f"Build it with: INSIGHTERA_RAW={out} make build")
+
+
+@imports.command()
+def oulad(
+    source: Annotated[Path, typer.Argument(help="Folder with the seven OULAD tables.")],
+    out: Annotated[Path, typer.Option(help="Folder for <source>/<table> files.")],
+) -> None:
+    """Open University Learning Analytics Dataset: one enrolment is one mahasiswa."""
+    from ml.importers.oulad import import_oulad
+
+    with _progress() as progress:
+        progress.add_task(f"Importing {source}")
+        counts = import_oulad(source, out)
+    for name, rows in counts.items():
+        console.print(f"  {name:<32} {rows:>12,} rows")
+    console.print(f"Build it with: INSIGHTERA_RAW={out} make build")
+
+
+@app.command()
+def replay(
+    first: Annotated[str, typer.Option("--from", help="First `as_of`, e.g. 2014-02-01 (UTC).")],
+    last: Annotated[str, typer.Option("--to", help="No step goes beyond it.")],
+    every: Annotated[str, typer.Option(help="Step: days or weeks, e.g. 1d or 4w.")] = "1w",
+    select: Annotated[str, typer.Option(help="dbt selection; default: everything.")] = "",
+) -> None:
+    """Walk the whole pipeline through history: one `dbt build` per step, each as of its instant."""
+    from ml.replay import steps
+
+    instants = steps(first, last, every)
+    for number, instant in enumerate(instants, start=1):
+        label = f"[{number}/{len(instants)}] as of {instant:%Y-%m-%d %H:%M}"
+        with _progress() as progress:
+            progress.add_task(label)
+            summary = _dbt_build(instant, select)
+        console.print(f"{label}: {summary}", highlight=False)
+
+
+def _dbt_build(instant: datetime, select: str) -> str:
+    """One build in a process of its own; its last words, or an error that says where to read on."""
+    logs = settings.home() / "replay"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{instant:%Y-%m-%dT%H%M}.log"
+    command = [str(Path(sys.executable).parent / "dbt"), "--no-use-colors", "build"]
+    command += ["--vars", json.dumps({"as_of": f"{instant:%Y-%m-%d %H:%M:%S}"})]
+    command += ["--select", select] if select else []
+    environment = os.environ | {"DBT_PROFILES_DIR": str(settings.PROJECT / "profiles")}
+    with log.open("w") as handle:
+        done = subprocess.run(  # noqa: S603
+            command,
+            cwd=settings.PROJECT,
+            env=environment,
+            stdout=handle,
+            stderr=handle,
+            check=False,
+        )
+    lines = log.read_text().strip().splitlines()
+    if done.returncode:
+        failures = [line for line in lines if "ERROR" in line or "FAIL" in line or "AUDIT" in line]
+        raise InsighteraError(
+            f"The build as of {instant} failed; its log is {log}.\n  "
+            + "\n  ".join((failures or lines)[-8:])
+            + "\nMend it and run the same replay again: finished steps do nothing the second time."
+        )
+    from ml.replay import summary
+
+    return summary()
+
+
+@features.command("get")
+def features_get(
+    nim: Annotated[str, typer.Argument(help="Student number.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Instant, UTC; default: now.")] = "",
+) -> None:
+    """Every feature of one student as valid at an instant, with when it could be known."""
+    from ml.feature_store import lookup
+
+    for name, rows in lookup(nim, as_of).items():
+        if rows.num_rows == 0:
+            console.print(f"[bold]{name}[/]: nothing known then.")
+            continue
+        table = Table(title=name, show_header=False)
+        for column, value in rows.to_pylist()[0].items():
+            table.add_row(column, "" if value is None else str(value))
+        console.print(table)
+
+
+@predictions.command("show")
+def predictions_show(
+    as_of: Annotated[str, typer.Option("--as-of", help="As predicted at this instant, UTC.")] = "",
+    snapshot: Annotated[str, typer.Option(help="As in this Iceberg snapshot.")] = "",
+    branch: Annotated[str, typer.Option(help="As on this branch, e.g. a refused audit.")] = "",
+    out: OutOption = None,
+    table: TableOption = DEFAULT_TABLE,
+) -> None:
+    """Each entity's latest prediction: now, at an instant, in a snapshot, or on a branch."""
+    from ml import predictions as library
+
+    if sum(bool(choice) for choice in (as_of, snapshot, branch)) > 1:
+        raise InsighteraError("Give one of --as-of, --snapshot and --branch, not several.")
+    rows = library.show(
+        table, as_of=as_of or None, snapshot=snapshot or None, branch=branch or None
+    )
+    _give(rows, table, out)
+
+
+@predictions.command("diff")
+def predictions_diff(
+    before: Annotated[str, typer.Argument(help="Instant (UTC) or snapshot id.")],
+    after: Annotated[str, typer.Argument(help="Instant (UTC) or snapshot id.")],
+    out: OutOption = None,
+    table: TableOption = DEFAULT_TABLE,
+) -> None:
+    """Who appeared, vanished or changed between two instants or snapshots."""
+    from ml import predictions as library
+
+    _give(library.diff(table, before, after), f"{table}: {before} to {after}", out)
+
+
+@predictions.command("history")
+def predictions_history(
+    entity: Annotated[str, typer.Argument(metavar="NIM", help="Student number.")],
+    out: OutOption = None,
+    table: TableOption = DEFAULT_TABLE,
+) -> None:
+    """Every prediction ever published for one entity."""
+    from ml import predictions as library
+
+    _give(library.history(table, entity), f"{table}: {entity}", out)
+
+
+@predictions.command("rollback")
+def predictions_rollback(
+    snapshot: Annotated[
+        str, typer.Option(help="Snapshot to go back to; default: the publication before.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    table: TableOption = DEFAULT_TABLE,
+) -> None:
+    """Take `main` back to an earlier publication. Nothing is deleted; it leaves a receipt."""
+    from ml import predictions as library
+
+    if not yes:
+        typer.confirm(
+            f"Move main of {table} back to {snapshot or 'the publication before'}?", abort=True
+        )
+    done = library.rollback(table, snapshot or None)
+    console.print(
+        f"main of {table} is at snapshot {done}. `make build` brings the dashboards along."
+    )
+
+
+@models.command("list")
+def models_list(
+    name: Annotated[str, typer.Argument(help="Use case; default: all.")] = "",
+) -> None:
+    """Registered versions, with alias, measures and what they were trained on."""
+    from ml import registry
+
+    versions = registry.list_versions(name or None)
+    if not versions:
+        console.print("No version registered yet: `make build` trains the first.")
+        return
+    table = Table(title="Model versions")
+    for column in ("model", "version", "alias", "as of", "roc_auc", "pr_auc", "brier", "features"):
+        table.add_column(column)
+    for version in versions:
+        table.add_row(
+            version.name,
+            version.version,
+            ", ".join(version.aliases),
+            version.tags.get("as_of", ""),
+            *(
+                f"{version.metrics[m]:.4f}" if m in version.metrics else ""
+                for m in ("roc_auc", "pr_auc", "brier")
+            ),
+            str(len(json.loads(version.tags.get("features", "[]")))),
+        )
+    console.print(table)
+
+
+@models.command("promote")
+def models_promote(
+    name: Annotated[str, typer.Argument(help="Use case, e.g. student_dropout.")],
+    version: Annotated[str, typer.Argument(help="Version to make champion.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the version.")],
+) -> None:
+    """Make a version champion by hand. The next build scores everyone with it."""
+    from ml import registry
+
+    registry.promote(name, version, reason)
+    console.print(f"{name} version {version} is champion. The next build rescores everyone.")
+
+
+@app.command()
+def where() -> None:
+    """Say what the last build made, and where to look next."""
+    from ml.replay import summary
+
+    console.print(f"\nBuilt in {settings.home()}: {summary()}.", highlight=False)
+    console.print(
+        "Look next:\n"
+        "  insightera predictions show             who is at risk, and why\n"
+        "  insightera models list                  the versions behind it\n"
+        "  insightera features get NIM             what was known of a student\n"
+        f"  {settings.serving()}   what dashboards read\n"
+        "  make docs                               every model, column and test, with lineage\n"
+        "(the commands live in .venv/bin; README.md goes on from here)",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is missing on this machine, and how to get it."""
+    from ml.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
+        console.print(f"{mark} {finding.what}: {finding.found}", highlight=False)
+        if not finding.ok:
+            console.print(f"        {finding.remedy}", highlight=False)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,58 @@
+"""Walking the pipeline through history: the instants, and what a build left behind."""
+
+import re
+from datetime import datetime, timedelta
+
+import duckdb
+
+from ml import settings
+from ml.errors import InsighteraError
+
+_STEP = re.compile(r"^([1-9]\d*)([dw])$")
+
+
+def steps(first: str, last: str, every: str) -> list[datetime]:
+    """The instants from `first` to at most `last`, `every` so many days or weeks (`1d`, `4w`).
+
+    Raises InsighteraError for an unreadable instant or step, and where `last` is before `first`.
+    """
+    match = _STEP.match(every)
+    if match is None:
+        raise InsighteraError(
+            f"--every {every!r} is no step: write days or weeks, such as 1d or 4w."
+        )
+    length = timedelta(days=int(match[1]) * (7 if match[2] == "w" else 1))
+    start, end = _instant(first, "--from"), _instant(last, "--to")
+    if end < start:
+        raise InsighteraError(f"--to {last} lies before --from {first}.")
+    return [start + length * n for n in range((end - start) // length + 1)]
+
+
+def summary() -> str:
+    """One line on the build just ended: model decision, rows scored, predictions published."""
+    with duckdb.connect(str(settings.warehouse()), read_only=True) as connection:
+        tables = {
+            name
+            for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()
+        }
+        parts = []
+        for name in sorted(tables):
+            schema = "published" if name.startswith("published_") else "ml"
+            if name.startswith("train_"):
+                row = connection.table(f"{schema}.{name}").project("decision").fetchone()
+                parts.append(str(row[0]) if row else "")
+            elif name.startswith(("score_", "published_")) and name != "published_receipts":
+                count = connection.table(f"{schema}.{name}").aggregate("count(*)").fetchall()[0][0]
+                verb = "scored" if name.startswith("score_") else "published in all"
+                parts.append(f"{count:,} {verb}")
+    return "; ".join(parts) or "built"
+
+
+def _instant(text: str, option: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InsighteraError(
+            f"{option} {text!r} is no instant: write 2014-02-01 or 2014-02-01T06:00 (UTC)."
+        ) from error
+    return value.replace(tzinfo=None)

@@ -1,0 +1,11 @@
+def model(dbt, session):
+    """Current predictions from `main`, after what passed its audit has moved there."""
+    from ml import publishing
+
+    dbt.config(materialized="table")
+    return publishing.publish(
+        "student_dropout",
+        build=dbt.ref("this_build"),
+        audited=dbt.ref("score_student_dropout"),
+        connection=session,
+    )

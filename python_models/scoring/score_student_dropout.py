@@ -1,0 +1,21 @@
+def model(dbt, session):
+    """This build's predictions, read back from the audit branch: its tests are the audit."""
+    from ml import scoring
+
+    dbt.config(materialized="table")
+    return scoring.score(
+        "student_dropout",
+        build=dbt.ref("this_build"),
+        spine=dbt.ref("label_student_dropout"),
+        features={
+            "academic": dbt.ref("features_mahasiswa_academic"),
+            "assessment": dbt.ref("features_mahasiswa_assessment"),
+            "attendance": dbt.ref("features_mahasiswa_attendance"),
+            "cohort": dbt.ref("features_mahasiswa_cohort"),
+            "demographic": dbt.ref("features_mahasiswa_demographic"),
+            "engagement": dbt.ref("features_mahasiswa_engagement"),
+        },
+        attributes=dbt.ref("dim_mahasiswa_current"),
+        trained=dbt.ref("train_student_dropout"),
+        connection=session,
+    )

@@ -1,0 +1,19 @@
+def model(dbt, session):
+    """One row: what training decided in this build, and the champion that scoring is to use."""
+    from ml import training
+
+    dbt.config(materialized="table")
+    return training.train(
+        "student_dropout",
+        build=dbt.ref("this_build"),
+        spine=dbt.ref("label_student_dropout"),
+        features={
+            "academic": dbt.ref("features_mahasiswa_academic"),
+            "assessment": dbt.ref("features_mahasiswa_assessment"),
+            "attendance": dbt.ref("features_mahasiswa_attendance"),
+            "cohort": dbt.ref("features_mahasiswa_cohort"),
+            "demographic": dbt.ref("features_mahasiswa_demographic"),
+            "engagement": dbt.ref("features_mahasiswa_engagement"),
+        },
+        connection=session,
+    )

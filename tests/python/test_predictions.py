@@ -1,0 +1,160 @@
+"""What `insightera predictions` shows, over real published predictions."""
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from scoring_world import FIRST, LATER, TABLE, World, copy_store, use_home
+
+from ml import lake, predictions
+from ml.errors import InsighteraError
+
+STUDENTS = 30
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two publications; at the second, S0 … S27 in threes have changed, and one student is new."""
+    home = tmp_path_factory.mktemp("published")
+    with pytest.MonkeyPatch.context() as patch:
+        use_home(home, patch)
+        copy_store(home)
+        world = World(STUDENTS, every=3)
+        world.connection.execute("delete from label where nim = 'S1' and cutoff < '2024-02-08'")
+        world.run(FIRST, "run-1")
+        world.run(LATER, "run-2")
+    return home
+
+
+@pytest.fixture(autouse=True)
+def at_home(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_home(published, monkeypatch)
+
+
+def test_show_is_one_row_per_student_at_a_time() -> None:
+    now = predictions.show(TABLE)
+    then = predictions.show(TABLE, as_of="2024-02-01")
+    between = predictions.show(TABLE, as_of="2024-02-07T23:59:59")
+    assert now["nim"].to_pylist() == sorted(f"S{i}" for i in range(STUDENTS))
+    assert then.num_rows == STUDENTS - 1
+    assert between.equals(then)
+    assert predictions.show(TABLE, as_of=LATER).equals(now)
+    assert predictions.show(TABLE, as_of="2024-01-31").num_rows == 0
+    assert predictions.show(TABLE, as_of="2024-02-08T06:59:59+07:00").equals(then)
+    assert predictions.show(TABLE, as_of="2024-02-08T00:00:00Z").equals(now)
+
+
+def test_show_reads_a_snapshot_or_a_branch() -> None:
+    second, first = (entry.id for entry in lake.history(TABLE))
+    then = predictions.show(TABLE, as_of=FIRST)
+    assert predictions.show(TABLE, snapshot=first).equals(then)
+    assert predictions.show(TABLE, snapshot=str(second)).equals(predictions.show(TABLE))
+    lake.create_branch(TABLE, "audit_x", first)
+    assert predictions.show(TABLE, branch="audit_x").equals(then)
+    lake.drop_branch(TABLE, "audit_x")
+
+
+def test_diff_lists_who_appeared_vanished_and_changed() -> None:
+    rows = {
+        row["nim"]: row for row in predictions.diff(TABLE, "2024-02-01", "2024-02-08").to_pylist()
+    }
+    then = {row["nim"]: row for row in predictions.show(TABLE, as_of=FIRST).to_pylist()}
+    now = {row["nim"]: row for row in predictions.show(TABLE).to_pylist()}
+    differ = {
+        nim
+        for nim, row in now.items()
+        if nim not in then or row["dropout_probability"] != then[nim]["dropout_probability"]
+    }
+    assert set(rows) == differ
+    assert len(differ) > 2
+    assert rows["S1"]["change"] == "appeared"
+    assert rows["S1"]["probability_before"] is None
+    assert rows["S1"]["category_after"] == now["S1"]["risk_category"]
+    for nim in differ - {"S1"}:
+        row = rows[nim]
+        assert row["change"] == "changed"
+        assert row["category_before"] == then[nim]["risk_category"]
+        delta = now[nim]["dropout_probability"] - then[nim]["dropout_probability"]
+        assert row["probability_delta"] == pytest.approx(delta)
+
+    second, first = (str(entry.id) for entry in lake.history(TABLE))
+    backwards = predictions.diff(TABLE, second, first)
+    assert {row["nim"]: row["change"] for row in backwards.to_pylist()}["S1"] == "vanished"
+    assert predictions.diff(TABLE, first, "2024-02-01").num_rows == 0
+
+
+def test_history_is_every_prediction_of_one_student_oldest_first() -> None:
+    rows = predictions.history(TABLE, "S3").to_pylist()
+    assert [row["prediction_timestamp"] for row in rows] == [FIRST, LATER]
+    assert predictions.history(TABLE, "S1").num_rows == 1
+    with pytest.raises(InsighteraError, match='no prediction for "S\'3"'):
+        predictions.history(TABLE, "S'3")
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"as_of": "1 February"}, "'1 February' is no time. Write 2014-02-01"),
+        ({"snapshot": "abc"}, "'abc' is no snapshot id"),
+        ({"snapshot": 12}, "no snapshot 12. The newest: [0-9]{10}"),
+        ({"branch": "audit_y"}, "no branch 'audit_y'. Branches: main"),
+        ({"snapshot": 12, "branch": "main"}, "not both"),
+    ],
+)
+def test_what_cannot_be_shown_is_said_with_what_can(
+    choice: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InsighteraError, match=message):
+        predictions.show(TABLE, **choice)
+
+
+def test_unknown_tables_are_named_with_those_that_exist() -> None:
+    with pytest.raises(InsighteraError, match=f"No table ml.nope.*{TABLE}"):
+        predictions.show("nope")
+    with pytest.raises(InsighteraError, match=f"ml.receipts holds no predictions.*{TABLE}"):
+        predictions.show("receipts")
+    assert predictions.tables() == [TABLE]
+
+
+def test_diff_tells_a_snapshot_from_a_time() -> None:
+    with pytest.raises(InsighteraError, match="no snapshot 123456789"):
+        predictions.diff(TABLE, "123456789", "2024-02-01")
+    with pytest.raises(InsighteraError, match="is no time"):
+        predictions.diff(TABLE, "last week", "2024-02-01")
+
+
+def test_instants_are_naive_utc() -> None:
+    jakarta = timezone(timedelta(hours=7))
+    assert predictions.instant(datetime(2024, 2, 1, 7, tzinfo=jakarta)) == FIRST
+    assert predictions.instant("2024-02-01") == FIRST
+    assert predictions.instant(FIRST) is FIRST
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "OUT.CSV"])
+def test_write_holds_the_rows_and_replaces_whole(tmp_path: Path, name: str) -> None:
+    rows = predictions.show(TABLE)
+    out = tmp_path / name
+    out.write_text("what was there")
+    assert predictions.write(rows, out) == out
+    read = pyarrow.parquet.read_table if name == "out.parquet" else pyarrow.csv.read_csv
+    assert read(out)["nim"].to_pylist() == rows["nim"].to_pylist()
+    assert read(out)["contributing_factors"].to_pylist() == rows["contributing_factors"].to_pylist()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_write_refuses_what_it_cannot_and_leaves_the_old_file(tmp_path: Path) -> None:
+    rows = predictions.show(TABLE)
+    with pytest.raises(InsighteraError, match=r"\.parquet or \.csv"):
+        predictions.write(rows, tmp_path / "out.xlsx")
+    with pytest.raises(InsighteraError, match="folder .* does not exist"):
+        predictions.write(rows, tmp_path / "no" / "out.csv")
+    old = tmp_path / "out.csv"
+    old.write_text("what was there")
+    nested = pa.table({"list": [[1]]})  # which no CSV can hold
+    with pytest.raises(pa.ArrowException):
+        predictions.write(nested, old)
+    assert old.read_text() == "what was there"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
