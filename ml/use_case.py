@@ -52,7 +52,7 @@ class UseCase:
                 f"label_{name}: {refused} are protected attributes (var `protected_attributes` in "
                 "dbt_project.yml) and may not be features. Remove them from `mandatory`."
             )
-        lists = {
+        lists: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in meta.items()
         }
         return cls(name=name, protected=protected, **lists)

@@ -31,7 +31,7 @@ submissions as (
 
 first_submissions as (
     select * from submissions
-    where submissions.pengumpulan_ke = 1
+    where pengumpulan_ke = 1
 ),
 
 -- an obligation counts from the day it is due, as long as it still stands then
@@ -55,7 +55,9 @@ due_obligations as (
         on
             kewajiban.nim = first_submissions.nim
             and kewajiban.id_tugas = first_submissions.id_tugas
-    where {{ day_number('greatest(kewajiban.tenggat, kewajiban.recorded_at)') }} < {{ day_number('kewajiban.ended_at') }}
+    where
+        {{ day_number('greatest(kewajiban.tenggat, kewajiban.recorded_at)') }}
+        < {{ day_number('kewajiban.ended_at') }}
 ),
 
 late_submissions as (

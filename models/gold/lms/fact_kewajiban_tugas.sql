@@ -41,7 +41,7 @@ final as (
             krs_versions.kode_mk = tugas.kode_mk
             and krs_versions.semester = tugas.semester
             and krs_versions.recorded_at < tugas.valid_to
-            and tugas.valid_from < krs_versions.valid_to
+            and krs_versions.valid_to > tugas.valid_from
     where
         krs_versions.status_krs = 'diambil'
         and tugas.tenggat is not null

@@ -6,7 +6,7 @@ snapshot_mahasiswa as (
 known as (
     select *
     from snapshot_mahasiswa
-    where snapshot_mahasiswa.loaded_at < {{ as_of() }}
+    where loaded_at < {{ as_of() }}
 ),
 
 final as (

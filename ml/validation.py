@@ -1,0 +1,236 @@
+"""Who learns and who judges: splits that keep time, entities and label horizons apart.
+
+A row is one (entity, cutoff); its label looks `horizon` ahead. Three things make a validation
+honest, and every split here keeps the first two: no entity stands on both sides, training lies
+before validation, and (the gap) the last label of the training side was known before the first
+cutoff of the validation side, as in de Prado, Advances in Financial Machine Learning (2018), ch. 7,
+"purging".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+Times = NDArray[np.datetime64]
+Hashes = NDArray[np.uint64]
+
+VALIDATION_PERCENT = 30  # of the entities, by their hash
+MINIMUM_ENTITIES = (
+    5  # of each class, on either side of the outer split: below it a measure says nothing
+)
+MINIMUM_ROWS = 5  # of each class, on either side of an inner fold
+# Positives of the training side for one of the validation side: about the latest quarter judges.
+BALANCE = 7
+
+
+class TooLittleDataError(Exception):
+    """The matured rows do not suffice; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices of the two sides. Training rows have cutoff <= start - gap, validation rows >=
+    start.
+    """
+
+    train: Indices
+    validation: Indices
+    start: np.datetime64
+    gap: np.timedelta64
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Inner folds and, in words for the model card, how they were cut."""
+
+    pairs: list[tuple[Indices, Indices]]
+    how: str
+
+
+def mixed(entities: Hashes, salt: int) -> Hashes:
+    """Another hash of the same entities, independent of the first (SplitMix64's finaliser, Steele
+    et al. 2014).
+    """
+    step = np.uint64((0x9E3779B97F4A7C15 * (salt + 1)) % 2**64)
+    value = entities + step
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+def judges(entities: Hashes, salt: int = 0) -> NDArray[np.bool_]:
+    """True where the entity stands on the validation side: the same 30 % in every build, for one
+    salt.
+    """
+    return mixed(entities, salt) % np.uint64(100) < VALIDATION_PERCENT
+
+
+def outer_split(
+    cutoffs: Times, labels: NDArray[np.int64], entities: Hashes, horizon: np.timedelta64
+) -> Split:
+    """Where validation starts, and who stands on which side.
+
+    The start is the cutoff at which the scarcer side has most entities with a positive label, one
+    of the validation side counting as much as seven of the training side: a long history leaves
+    about its latest quarter to validation, a short one gives training what it needs. Ties: the
+    earliest, so that more rows judge.
+
+    Arguments are aligned, one element a row; labels are 0 or 1. Raises TooLittleDataError where no
+    start leaves five entities of each class on each side.
+    """
+    judge = judges(entities)
+    starts = np.unique(cutoffs)
+    counts = {
+        (label, side): _entities_by_start(
+            cutoffs, entities, (labels == label) & (judge == side), starts, horizon, side
+        )
+        for label in (0, 1)
+        for side in (False, True)
+    }
+    enough = np.all([count >= MINIMUM_ENTITIES for count in counts.values()], axis=0)
+    if not enough.any():
+        days = horizon // np.timedelta64(1, "D")
+        raise TooLittleDataError(
+            f"no validation start leaves {MINIMUM_ENTITIES} entities of each class both after it "
+            "and at least "
+            f"{days} days before it ({len(labels)} matured rows, {int(labels.sum())} positive, "
+            "cutoffs " + (f"{_day(starts[0])} to {_day(starts[-1])})" if len(starts) else "none)")
+        )
+    worth = np.minimum(counts[1, False], BALANCE * counts[1, True])
+    start = starts[np.argmax(np.where(enough, worth, -1))]
+    return Split(
+        train=np.flatnonzero(~judge & (cutoffs <= start - horizon)),
+        validation=np.flatnonzero(judge & (cutoffs >= start)),
+        start=start,
+        gap=horizon,
+    )
+
+
+def _entities_by_start(
+    cutoffs: Times,
+    entities: Hashes,
+    rows: NDArray[np.bool_],
+    starts: Times,
+    horizon: np.timedelta64,
+    validation: bool,
+) -> NDArray[np.int64]:
+    """For each start, how many distinct entities of `rows` its side would hold."""
+    order = np.lexsort((cutoffs[rows], entities[rows]))
+    times, groups = cutoffs[rows][order], entities[rows][order]
+    if validation:  # an entity is there until its last cutoff
+        last = np.sort(times[np.append(groups[1:] != groups[:-1], True)] if len(times) else times)
+        return len(last) - np.searchsorted(last, starts, side="left")
+    first = np.sort(times[np.append(True, groups[1:] != groups[:-1])] if len(times) else times)
+    return np.searchsorted(first, starts - horizon, side="right")
+
+
+@dataclass(frozen=True)
+class PurgedGroupTimeSplit:
+    """A scikit-learn splitter: expanding training window, a gap, then a validation block, entities
+    apart.
+
+    Fold k's training window ends at the k-th quantile of the rows that still have `gap` after them;
+    its validation block starts `gap` later and lasts until the next fold's. Another 30 % of the
+    entities judges in each fold. `cutoffs` and `entities` are aligned with the rows to be split. A
+    fold may be empty on a side where the cutoffs' span is shorter than the gap: `inner_folds` sees
+    to that.
+    """
+
+    cutoffs: Times = field(repr=False)
+    entities: Hashes = field(repr=False)
+    n_splits: int
+    gap: np.timedelta64
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: ARG002, N803
+        """Number of folds."""
+        return self.n_splits
+
+    def split(
+        self,
+        X: Any = None,  # noqa: ARG002, N803
+        y: Any = None,  # noqa: ARG002
+        groups: Any = None,  # noqa: ARG002
+    ) -> Iterator[tuple[Indices, Indices]]:
+        """Yield (training, validation) row indices, earliest fold first."""
+        times = np.sort(self.cutoffs)
+        early = times[times <= times[-1] - self.gap] if len(times) else times
+        nothing = np.empty(0, dtype=np.int64)
+        if not len(early):
+            yield from [(nothing, nothing)] * self.n_splits
+            return
+        ends = [
+            early[(len(early) - 1) * fold // (self.n_splits + 1)]
+            for fold in range(1, self.n_splits + 1)
+        ]
+        for fold, end in enumerate(ends):
+            judge = judges(self.entities, salt=fold + 1)
+            # Without a gap a block would share its first instant with the training window.
+            later = (self.cutoffs >= end + self.gap) & (self.cutoffs > end)
+            if fold + 1 < self.n_splits:
+                following = ends[fold + 1]
+                until = (self.cutoffs < following + self.gap) | (
+                    (self.gap == np.timedelta64(0)) & (self.cutoffs <= following)
+                )
+                later &= until
+            yield np.flatnonzero(~judge & (self.cutoffs <= end)), np.flatnonzero(judge & later)
+
+
+def grouped_folds(entities: Hashes, n_splits: int) -> list[tuple[Indices, Indices]]:
+    """A partition: each row is held out once, with all other rows of its entity."""
+    fold = mixed(entities, salt=101) % np.uint64(n_splits)
+    return [
+        (np.flatnonzero(fold != part), np.flatnonzero(fold == part)) for part in range(n_splits)
+    ]
+
+
+def inner_folds(
+    cutoffs: Times,
+    labels: NDArray[np.int64],
+    entities: Hashes,
+    n_splits: int,
+    horizon: np.timedelta64,
+) -> Folds:
+    """Folds for the grid: with the gap where the span allows, else without, else grouped by entity
+    alone.
+
+    Only folds with five rows of each class on each side count; a way of cutting is used where it
+    has at least two (or the one asked for). Raises TooLittleDataError where none has.
+    """
+    days = horizon // np.timedelta64(1, "D")
+    none = np.timedelta64(0, "D")
+    ways = [
+        (
+            PurgedGroupTimeSplit(cutoffs, entities, n_splits, horizon).split(),
+            f"time-ordered, grouped by entity, with a gap of {days} days",
+        ),
+        (
+            PurgedGroupTimeSplit(cutoffs, entities, n_splits, none).split(),
+            "time-ordered, grouped by entity, WITHOUT a gap: too few rows of a class lie "
+            f"{days} days apart",
+        ),
+        (
+            iter(grouped_folds(entities, max(2, n_splits))),
+            "grouped by entity only: the cutoffs are too close together to be ordered",
+        ),
+    ]
+    for pairs, how in ways:
+        usable = [pair for pair in pairs if all(_has_both(labels[side]) for side in pair)]
+        if len(usable) >= min(2, n_splits):
+            return Folds(usable, f"{len(usable)} folds, {how}")
+    raise TooLittleDataError(
+        f"no way of cutting {len(labels)} rows ({int(labels.sum())} positive) into folds leaves "
+        f"{MINIMUM_ROWS} rows of each class on each side"
+    )
+
+
+def _has_both(labels: NDArray[np.int64]) -> bool:
+    positives = int(labels.sum())
+    return min(positives, len(labels) - positives) >= MINIMUM_ROWS
+
+
+def _day(instant: np.datetime64) -> str:
+    return str(instant.astype("datetime64[D]"))
