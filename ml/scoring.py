@@ -158,7 +158,8 @@ def _joined(
         for column in relation.columns:
             if column not in (*use_case.entity_keys, *VALIDITY):
                 holders.setdefault(column, []).append(table)
-    narrowed, found = {}, set()
+    narrowed: dict[str, duckdb.DuckDBPyRelation] = {}
+    found: set[str] = set()
     for table, relation in features.items():
         read = {}
         for column in relation.columns:
@@ -216,13 +217,12 @@ def _candidates(
     work.register("joined", joined)
     recorded = [identifier(name) for name in joined.column_names if name.endswith("__recorded")]
     newest = f"greatest({', '.join(recorded)})" if recorded else "null"
-    values = ", ".join(f"{text(name)}: {identifier(name)}" for name in columns)
     hashed = f"""
         select
             {keys},
             {identifiers(columns)},
             cast({newest} as timestamp) as feature_timestamp,
-            md5(cast(to_json({{{values}}}) as varchar)) as feature_hash
+            md5(cast(json_array({identifiers(columns)}) as varchar)) as feature_hash
         from joined
     """  # noqa: S608
     work.register("scored", _scored_before(use_case, run, main))

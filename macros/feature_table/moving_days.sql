@@ -5,7 +5,7 @@
         Use: `instants as ({{ moving_days('daily', windows=[7, 30, 90]) }})`. -#}
     {%- set keys = model_meta('feature_table').get('entity_keys', []) -%}
     {%- for offset in [0] + windows %}
-    select
+    select distinct
         {%- for key in keys %}
         {{ events }}.{{ key }},
         {%- endfor %}

@@ -10,14 +10,17 @@
 with
 loaded as (
     {%- for source_name, table_name in raw_tables() %}
-    select
-        max(
+    select max(times.loaded_at) as loaded_at
+    from (
+        select
             {{ try_cast_raw(raw_text(
                 'coalesce(raw_rows.loaded_at, raw_rows.recorded_at)'
                 if has_column(raw(source_name, table_name), 'loaded_at') else 'raw_rows.recorded_at'
-            ), 'timestamp') }}
-        ) as loaded_at
-    from {{ raw(source_name, table_name) }} as raw_rows
+            ), 'timestamp') }} as loaded_at
+        from {{ raw(source_name, table_name) }} as raw_rows
+    ) as times
+    -- a row from the future is refused; it must not drag the build along
+    where times.loaded_at <= {{ build_started_at() }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),

@@ -1,0 +1,263 @@
+"""Whole builds of the demo university: twice, audited, killed, at once, and as a person runs them."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import PROJECT, University
+
+pytestmark = pytest.mark.slow
+
+FIRST = datetime(2024, 3, 4)
+TABLE = "student_dropout_risk"
+READ_LAKE = """
+import json, sys
+from ml import lake
+rows = lake.read_table(sys.argv[1], **json.loads(sys.argv[2]))
+print(json.dumps({
+    "head": lake.head(sys.argv[1]), "refs": lake.refs(sys.argv[1]),
+    "rows": rows.select(["nim", "prediction_timestamp", "model_version"]).to_pylist(),
+    "snapshots": len(lake.snapshots(sys.argv[1])),
+}, default=str))
+"""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> University:
+    """The demo university, built once as of FIRST; every test goes on from where it stands."""
+    folder = tmp_path_factory.mktemp("demo")
+    here = University(folder / "home", None, folder / "target")
+    here.build(as_of=str(FIRST))
+    return here
+
+
+def tomorrow(here: University) -> str:
+    """A day after the newest prediction."""
+    newest = here.query(
+        "select max(prediction_timestamp) from published.published_student_dropout_risk"
+    )
+    return str(newest[0][0] + timedelta(days=1))
+
+
+def lake(here: University, table: str = TABLE, **choice: object) -> dict:
+    """Head, refs and rows of an Iceberg table, read in a process with that home."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", READ_LAKE, table, json.dumps(choice)],
+        env=here.env(),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT,
+    )
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def insightera(here: University, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command line, as a person calls it."""
+    return subprocess.run(  # noqa: S603
+        [Path(sys.executable).parent / "insightera", *arguments],
+        env=here.env() | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+    )
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def assert_once(state: dict) -> None:
+    """No prediction stands twice on `main`."""
+    counts = Counter(tuple(row.values()) for row in state["rows"])
+    assert counts
+    assert set(counts.values()) == {1}
+
+
+def test_same_build_again_adds_nothing(demo: University) -> None:
+    before = lake(demo)
+    as_of = str(demo.query("select as_of from staging.this_build")[0][0])
+    output = demo.build(as_of=as_of)
+    assert lake(demo) == before
+    assert "nothing changed" in output
+    assert demo.query("select count(*) from ml.score_student_dropout") == [(0,)]
+
+
+def test_next_day_scores_what_changed_and_equals_a_full_scoring(demo: University) -> None:
+    """The rows of an incremental build are those that scoring everyone would give."""
+    demo.build(as_of=tomorrow(demo))
+    kinds = demo.query("select distinct inference_type from ml.score_student_dropout")
+    assert kinds == [("incremental",)]
+    active = demo.query("select count(*) from gold.dim_mahasiswa_current where is_active")[0][0]
+    assert 0 < demo.query("select count(*) from ml.score_student_dropout")[0][0] < active
+    assert_once(lake(demo))
+    # every active student has a prediction, and none rests on what came after it
+    assert demo.query("select count(*) from reporting.report_student_dropout_risk")[0][0] == active
+
+
+def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None:
+    before, serving = lake(demo), digest(demo.home / "serving.duckdb")
+    done = demo.dbt(
+        "build", "--vars", json.dumps({"as_of": tomorrow(demo), "largest_high_share": -1})
+    )
+    assert done.returncode != 0
+    after = lake(demo)
+    branches = sorted(set(after["refs"]) - set(before["refs"]))
+    assert len(branches) == 1
+    assert branches[0].startswith("audit_")
+    assert f"insightera predictions show --branch {branches[0]}" in done.stdout
+    assert "share_at_most" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert (after["head"], after["rows"]) == (before["head"], before["rows"])
+    assert digest(demo.home / "serving.duckdb") == serving
+    shown = insightera(demo, "predictions", "show", "--branch", branches[0])
+    assert shown.returncode == 0, shown.stderr
+    assert TABLE in shown.stdout
+    # the next build is none the worse for it
+    demo.build(as_of=tomorrow(demo))
+    assert_once(lake(demo))
+
+
+def test_killed_between_audit_and_publication(demo: University) -> None:
+    """kill -9 as soon as the audit branch stands; then the same build again."""
+    before, as_of = lake(demo), tomorrow(demo)
+    process = subprocess.Popen(  # noqa: S603
+        [Path(sys.executable).parent / "dbt", "build", "--vars", json.dumps({"as_of": as_of})],
+        env=demo.env(),
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while set(lake(demo)["refs"]) == set(before["refs"]):
+        assert process.poll() is None, "the build ended before it could be killed"
+        assert time.monotonic() < deadline
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    demo.build(as_of=as_of)
+    after = lake(demo)
+    assert_once(after)
+    assert {row["prediction_timestamp"] for row in after["rows"]} > {
+        row["prediction_timestamp"] for row in before["rows"]
+    }
+    receipts = demo.query(
+        "select snapshot_id, count(*) from published.published_receipts group by 1"
+    )
+    assert after["head"] in dict(receipts)
+    assert set(dict(receipts).values()) == {1}
+
+
+def test_two_builds_at_once(demo: University) -> None:
+    """The second one stops with a message that says who is at work and what to do."""
+    first = subprocess.Popen(  # noqa: S603
+        [
+            Path(sys.executable).parent / "dbt",
+            "build",
+            "--vars",
+            json.dumps({"as_of": tomorrow(demo)}),
+        ],
+        env=demo.env(),
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+    )
+    pid = demo.home / "build.pid"
+    while not (pid.exists() and pid.read_text() == str(first.pid)):
+        assert first.poll() is None
+    second = demo.dbt("build", "--target-path", str(demo.target) + "-second")
+    assert second.returncode != 0
+    assert f"Another build (process {first.pid}) is at work in {demo.home}" in second.stdout
+    assert "INSIGHTERA_WAIT" in second.stdout
+    assert "Traceback" not in second.stdout
+    assert first.wait() == 0
+    assert_once(lake(demo))
+
+
+def test_serving_file_holds_the_reports(demo: University) -> None:
+    with duckdb.connect(str(demo.home / "serving.duckdb"), read_only=True) as served:
+        names = {
+            row[0] for row in served.execute("select table_name from duckdb_tables()").fetchall()
+        }
+        assert names == {"report_quarantine", "report_receipts", "report_student_dropout_risk"}
+        risks = served.table("report_student_dropout_risk").fetchall()
+    assert sorted(risks, key=str) == sorted(
+        demo.query("select * from reporting.report_student_dropout_risk"), key=str
+    )
+
+
+def test_command_line_over_a_build(demo: University, tmp_path: Path) -> None:
+    nim = demo.query("select min(nim) from reporting.report_student_dropout_risk")[0][0]
+    out = tmp_path / "risks.csv"
+    for arguments, expected in (
+        (
+            ("predictions", "show", "--as-of", str(FIRST.date() + timedelta(days=1))),
+            "risk_category",
+        ),
+        (("predictions", "show", "--out", str(out)), "rows written"),
+        (("predictions", "history", nim), nim),
+        (("predictions", "diff", str(FIRST), "2030-01-01"), TABLE),
+        (("features", "get", nim), "attendance_rate_30d"),
+        (("features", "get", nim, "--as-of", "2024-02-01"), "attendance_rate_30d"),
+        (("models", "list"), "champion"),
+        (("where",), "Look next"),
+        (("doctor",), "state folder"),
+    ):
+        done = insightera(demo, *arguments)
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout, arguments
+    assert out.read_text().startswith('"nim"') or out.read_text().startswith("nim")
+
+
+def test_mistakes_are_answered_in_words(demo: University) -> None:
+    for arguments, expected in (
+        (("predictions", "show", "--as-of", "yesterday"), "yesterday"),
+        (("predictions", "show", "--snapshot", "1"), "snapshot"),
+        (("predictions", "show", "--branch", "audit_none"), "audit_none"),
+        (("predictions", "show", "--table", "nothing"), "nothing"),
+        (("predictions", "history", "no-such-nim"), "no-such-nim"),
+        (("features", "get", "no-such-nim"), "no-such-nim"),
+        (("models", "promote", "student_dropout", "99", "--reason", "try"), "99"),
+        (("replay", "--from", "2024-01-01", "--to", "2023-01-01"), "before"),
+        (("replay", "--from", "2024-01-01", "--to", "2024-02-01", "--every", "fortnight"), "4w"),
+        (("import", "oulad", str(demo.home), "--out", str(demo.home / "raw")), "studentInfo"),
+    ):
+        done = insightera(demo, *arguments)
+        assert done.returncode == 2, (arguments, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr, arguments
+        assert expected in done.stderr, (arguments, done.stderr)
+
+
+def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -> None:
+    demo.build(as_of=tomorrow(demo))
+    before = lake(demo)
+    done = insightera(demo, "predictions", "rollback", "--yes")
+    assert done.returncode == 0, done.stderr
+    rolled_back = lake(demo)
+    assert rolled_back["head"] != before["head"]
+    assert len(rolled_back["rows"]) < len(before["rows"])
+    demo.build(as_of=tomorrow(demo))
+    assert_once(lake(demo))
+
+
+def test_replay_walks_through_history(tmp_path: Path) -> None:
+    """Each step publishes what was known then; a finished replay does nothing the second time."""
+    here = University(tmp_path / "home", None, tmp_path / "target")
+    arguments = ("replay", "--from", "2024-01-08", "--to", "2024-02-08", "--every", "4w")
+    done = insightera(here, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[2/2] as of 2024-02-05" in done.stdout
+    state = lake(here)
+    assert_once(state)
+    assert {row["prediction_timestamp"][:10] for row in state["rows"]} == {
+        "2024-01-08",
+        "2024-02-05",
+    }

@@ -1,0 +1,181 @@
+"""Bad input: a clear error or quarantine, never a traceback, nothing lost."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import University, rewrite
+
+from ml import raw
+from ml.errors import InsighteraError
+from ml.raw_files import contract
+
+INTAKE = ("--select", "this_build", "quarantine", "stg_siakad__mahasiswa", "stg_siakad__nilai")
+
+
+@pytest.fixture
+def folder(small_raw: Path, tmp_path: Path) -> Path:
+    """A raw folder to spoil, its tables as CSV."""
+    out = tmp_path / "raw"
+    for table in contract():
+        (out / table.source).mkdir(parents=True, exist_ok=True)
+        duckdb.execute(
+            f"copy (from '{small_raw / table.path}.parquet') to '{out / table.path}.csv' (header)"
+        )
+    return out
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(InsighteraError) as caught:
+        raw.examine(folder, contract())
+    return str(caught.value)
+
+
+def test_a_good_folder_is_accepted(folder: Path) -> None:
+    assert len(raw.examine(folder, contract())) == len(contract())
+
+
+def test_missing_column(folder: Path) -> None:
+    path = folder / "siakad/nilai.csv"
+    path.write_text(path.read_text().replace("bobot", "bobott", 1))
+    message = refusal(folder)
+    assert "siakad/nilai.csv: column bobot missing; found" in message
+    assert "bobott" in message
+
+
+def test_missing_column_in_parquet(small_raw: Path, tmp_path: Path) -> None:
+    spoilt = rewrite(
+        small_raw, tmp_path / "raw", "lms/aktivitas", "select * exclude (tanggal) from rows"
+    )
+    assert "lms/aktivitas.parquet: column tanggal missing" in refusal(spoilt)
+
+
+def test_empty_file(folder: Path) -> None:
+    (folder / "lms/tugas.csv").write_text("")
+    assert "lms/tugas.csv: the file is empty" in refusal(folder)
+
+
+def test_header_only_is_an_empty_table(folder: Path) -> None:
+    path = folder / "lms/tugas.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    with duckdb.connect() as connection:
+        raw.open_raw(connection, folder, contract())
+        assert connection.execute("select count(*) from raw_lms.tugas").fetchall() == [(0,)]
+
+
+def test_absent_table_is_an_empty_table(folder: Path) -> None:
+    (folder / "siakad/nilai.csv").unlink()
+    with duckdb.connect() as connection:
+        raw.open_raw(connection, folder, contract())
+        assert connection.execute("select count(*) from raw_siakad.nilai").fetchall() == [(0,)]
+
+
+def test_byte_order_mark_is_read_over(folder: Path) -> None:
+    path = folder / "siakad/nilai.csv"
+    before = duckdb.execute(f"select count(*) from read_csv('{path}', all_varchar=true)").fetchall()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    with duckdb.connect() as connection:
+        raw.open_raw(connection, folder, contract())
+        rows = connection.execute("select count(*), count(nim) from raw_siakad.nilai").fetchall()
+    assert rows == [(before[0][0], before[0][0])]
+
+
+def test_latin_1_is_refused(folder: Path) -> None:
+    path = folder / "siakad/mahasiswa.csv"
+    text = path.read_text()
+    name = text.splitlines()[1].split(",")[1]
+    path.write_bytes(text.replace(name, "Zoë Désirée").encode("latin-1"))
+    message = refusal(folder)
+    assert "siakad/mahasiswa.csv: not UTF-8 (near byte " in message
+    assert "iconv -f latin1 -t utf-8" in message
+
+
+def test_semicolons_are_named(folder: Path) -> None:
+    path = folder / "siakad/fakultas.csv"
+    path.write_text(path.read_text().replace(",", ";"))
+    assert "separated by ';'" in refusal(folder)
+
+
+def test_misspelt_table_is_refused(folder: Path) -> None:
+    (folder / "siakad/nilai.csv").rename(folder / "siakad/nilia.csv")
+    message = refusal(folder)
+    assert "siakad/nilia.csv: no such table in the contract. Did you mean siakad/nilai?" in message
+
+
+def test_all_problems_at_once(folder: Path) -> None:
+    (folder / "lms/tugas.csv").write_text("")
+    (folder / "siakad/krs.csv").write_text("a,b\n1,2\n")
+    message = refusal(folder)
+    assert "lms/tugas.csv" in message
+    assert "siakad/krs.csv" in message
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    assert "is no folder" in refusal(tmp_path / "nowhere")
+
+
+@pytest.mark.slow
+def test_refused_folder_stops_the_build_in_words(
+    folder: Path, university: Callable[..., University]
+) -> None:
+    (folder / "lms/tugas.csv").write_text("")
+    done = university(folder).dbt("build", *INTAKE)
+    assert done.returncode != 0
+    assert "lms/tugas.csv: the file is empty" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.slow
+def test_bad_rows_are_quarantined_and_none_is_lost(
+    folder: Path, university: Callable[..., University]
+) -> None:
+    path = folder / "siakad/nilai.csv"
+    lines = path.read_text().splitlines()
+    header, first = lines[0].split(","), lines[1].split(",")
+
+    def row(**values: str) -> str:
+        return ",".join(values.get(n, v) for n, v in zip(header, first, strict=True))
+
+    bad = {
+        "unreadable nilai_angka: no double": row(nim="A1", nilai_angka="ninety"),
+        "nilai_angka above 100": row(nim="A2", nilai_angka="101"),
+        "unknown nilai_huruf": row(nim="A3", nilai_huruf="Z"),
+        "missing nim": row(nim=""),
+        "unreadable recorded_at: no timestamp": row(nim="A4", recorded_at="01/31/2024"),
+        "recorded_at after loaded_at": row(nim="A5", loaded_at="2001-01-01 00:00:00"),
+        "loaded_at in the future": row(nim="A6", loaded_at="2999-01-01 00:00:00"),
+        "duplicate key (nim, kode_mk, semester, recorded_at)": lines[1],
+    }
+    path.write_text("\n".join([*lines, *bad.values()]) + "\n")
+    here = university(folder)
+    refused = here.dbt("build", *INTAKE)
+    assert refused.returncode != 0
+    assert f"siakad.nilai: {len(bad)} of {len(lines) - 1 + len(bad)} rows" in refused.stdout
+    assert "quarantine_threshold" in refused.stdout
+    assert "Traceback" not in refused.stdout
+    held = here.query("select quarantine_reason, raw_row from staging.quarantine")
+    assert sorted(reason for reason, _ in held) == sorted(bad)
+    assert any("ninety" in row for _, row in held)
+
+    # accepted by hand: what is good goes on, what is bad stays where it is
+    done = here.dbt("build", *INTAKE, "--vars", "{quarantine_threshold: 0.5}")
+    assert done.returncode == 0, done.stdout
+    assert "QUARANTINE  siakad.nilai" in done.stdout
+    kept = here.query("select count(*) from staging.stg_siakad__nilai")[0][0]
+    assert kept + len(bad) == len(lines) - 1 + len(bad)
+    assert here.query("select year(max(as_of)) from staging.this_build")[0][0] < 2999
+
+
+@pytest.mark.slow
+def test_one_home_never_mixes_two_universities(
+    folder: Path, small_raw: Path, university: Callable[..., University]
+) -> None:
+    here = university(folder)
+    here.build("--select", "this_build")
+    here.raw = small_raw
+    done = here.dbt("build", "--select", "this_build")
+    assert done.returncode != 0
+    assert f"was built from {folder}" in done.stdout
+    assert "INSIGHTERA_HOME" in done.stdout
