@@ -50,7 +50,7 @@ def tomorrow(here: University) -> str:
 
 def lake(here: University, table: str = TABLE, **choice: object) -> dict:
     """Head, refs and rows of an Iceberg table, read in a process with that home."""
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", READ_LAKE, table, json.dumps(choice)],
         env=here.env(),
         capture_output=True,
@@ -63,7 +63,7 @@ def lake(here: University, table: str = TABLE, **choice: object) -> dict:
 
 def insightera(here: University, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command line, as a person calls it."""
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [Path(sys.executable).parent / "insightera", *arguments],
         env=here.env() | {"COLUMNS": "200"},
         capture_output=True,
@@ -131,7 +131,7 @@ def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None
 def test_killed_between_audit_and_publication(demo: University) -> None:
     """kill -9 as soon as the audit branch stands; then the same build again."""
     before, as_of = lake(demo), tomorrow(demo)
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [Path(sys.executable).parent / "dbt", "build", "--vars", json.dumps({"as_of": as_of})],
         env=demo.env(),
         cwd=PROJECT,
@@ -159,7 +159,7 @@ def test_killed_between_audit_and_publication(demo: University) -> None:
 
 def test_two_builds_at_once(demo: University) -> None:
     """The second one stops with a message that says who is at work and what to do."""
-    first = subprocess.Popen(  # noqa: S603
+    first = subprocess.Popen(
         [
             Path(sys.executable).parent / "dbt",
             "build",

@@ -149,7 +149,7 @@ def test_write_refuses_what_it_cannot_and_leaves_the_old_file(tmp_path: Path) ->
     rows = predictions.show(TABLE)
     with pytest.raises(InsighteraError, match=r"\.parquet or \.csv"):
         predictions.write(rows, tmp_path / "out.xlsx")
-    with pytest.raises(InsighteraError, match="folder .* does not exist"):
+    with pytest.raises(InsighteraError, match=r"folder .* does not exist"):
         predictions.write(rows, tmp_path / "no" / "out.csv")
     old = tmp_path / "out.csv"
     old.write_text("what was there")

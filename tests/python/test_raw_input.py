@@ -1,6 +1,5 @@
 """Bad input: a clear error or quarantine, never a traceback, nothing lost."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 

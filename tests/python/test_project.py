@@ -1,0 +1,117 @@
+"""The project keeps its own rules: everything described, engines apart, rooms in order."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, University
+
+from ml.raw_files import contract
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """dbt's manifest of the project, with sources for raw data."""
+    folder = tmp_path_factory.mktemp("parse")
+    here = University(folder / "home", None, folder / "target")
+    done = here.dbt("docs", "generate", "--empty-catalog")
+    assert done.returncode == 0, done.stdout
+    return json.loads((folder / "target" / "manifest.json").read_text())
+
+
+def own(manifest: dict, kind: str) -> list[dict]:
+    nodes = {**manifest["nodes"], **manifest["sources"], **manifest["macros"]}.values()
+    return [n for n in nodes if n["resource_type"] == kind and n["package_name"] == "insightera"]
+
+
+@pytest.mark.parametrize("kind", ["model", "source", "seed", "snapshot"])
+def test_everything_is_described(manifest: dict, kind: str) -> None:
+    nodes = own(manifest, kind)
+    assert nodes
+    for node in nodes:
+        assert node["description"].strip(), node["name"]
+        if kind != "snapshot":
+            assert node["columns"], node["name"]
+        for column in node["columns"].values():
+            assert column["description"].strip(), (node["name"], column["name"])
+
+
+def test_every_feature_has_unit_and_owner(manifest: dict) -> None:
+    audit = {"valid_from", "valid_to", "is_current", "feature_timestamp", "feature_hash"}
+    audit |= {"system_from", "system_to", "nim"}
+    tables = [n for n in own(manifest, "model") if n["name"].startswith("features_")]
+    assert tables
+    for node in tables:
+        for name, column in node["columns"].items():
+            if name not in audit:
+                assert {"unit", "owner"} <= set(column["meta"]), (node["name"], name)
+
+
+def test_every_public_macro_is_described(manifest: dict) -> None:
+    for macro in own(manifest, "macro"):
+        path = macro["original_file_path"]
+        variant = re.match(r"(duckdb|spark|default)__", macro["name"])
+        if path.startswith("macros/") and not variant:
+            assert macro["description"].strip(), f"{macro['name']} is not in macros/_macros.yml"
+
+
+def test_raw_tables_are_those_of_the_contract() -> None:
+    text = (PROJECT / "macros/raw/raw_tables.sql").read_text()
+    listed = set(re.findall(r"\['(\w+)', '(\w+)'\]", text))
+    assert listed == {(table.source, table.name) for table in contract()}
+
+
+def test_seeds_are_text_in_every_column() -> None:
+    """A nim that looks like a number would lose its leading zeros."""
+    import yaml
+
+    for table in contract():
+        seeds = yaml.safe_load(
+            (PROJECT / f"seeds/{table.source}/_{table.source}__seeds.yml").read_text()
+        )
+        types = next(s for s in seeds["seeds"] if s["name"] == table.name)["config"]["column_types"]
+        assert types == {column.name: "varchar" for column in table.columns}
+
+
+def test_engines_differ_only_in_their_room() -> None:
+    models = [*PROJECT.glob("models/**/*.sql"), *PROJECT.glob("python_models/**/*.py")]
+    for path in models:
+        assert "target.type" not in path.read_text(), path
+    for path in PROJECT.glob("macros/**/*.sql"):
+        if "engine" not in path.parts and path.name != "feature_table.sql":
+            assert not re.search(r"macro (duckdb|spark)__", path.read_text()), path
+
+
+def test_python_models_are_thin() -> None:
+    for path in PROJECT.glob("python_models/**/*.py"):
+        assert len(path.read_text().splitlines()) <= 25, path
+
+
+def test_each_library_has_one_door() -> None:
+    doors = {"mlflow": "registry.py", "pyiceberg": "lake.py"}
+    for library, door in doors.items():
+        importing = {
+            path.name
+            for path in (PROJECT / "ml").rglob("*.py")
+            if re.search(rf"^\s*(import|from) {library}", path.read_text(), re.M)
+        }
+        assert importing == {door}, library
+
+
+def test_seeds_stay_small() -> None:
+    size = sum(path.stat().st_size for path in (PROJECT / "seeds").rglob("*.csv"))
+    assert size < 5_000_000
+
+
+def test_nothing_names_a_machine() -> None:
+    for path in [
+        *PROJECT.glob("requirements/*"),
+        PROJECT / "Makefile",
+        *Path(PROJECT / "docs").glob("*.md"),
+    ]:
+        text = path.read_text()
+        assert "--index-url" not in text
+        assert str(PROJECT) not in text, path
