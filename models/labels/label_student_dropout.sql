@@ -1,4 +1,4 @@
-{%- set horizon_days = model_meta('use_case').get('horizon_days', 0) | int -%}
+{%- set horizon_days = var('dropout_horizon_days') | int -%}
 
 with
 mahasiswa as (

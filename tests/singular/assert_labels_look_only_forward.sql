@@ -22,7 +22,7 @@ final as (
         or (labels.label is null) <> (labels.cutoff = {{ as_of() }})
         or (
             labels.label is not null
-            and labels.cutoff + interval '{{ var("dropout_horizon_days", 180) }} days' > {{ as_of() }}
+            and labels.cutoff + interval '{{ var("dropout_horizon_days") }} days' > {{ as_of() }}
         )
 )
 
