@@ -35,6 +35,19 @@ app.add_typer(models, name="models")
 console = Console()
 errors = Console(stderr=True)
 DEFAULT_TABLE = "student_dropout_risk"
+# For machines: on a screen they would push out what a person looks for.
+LONG_COLUMNS = frozenset(
+    {
+        "dropout_probability",
+        "feature_hash",
+        "feature_timestamp",
+        "inference_type",
+        "model_name",
+        "prediction_date",
+        "predicted_dropout",
+        "run_id",
+    }
+)
 TableOption = Annotated[str, typer.Option("--table", help="Prediction table in the lake.")]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="Write to this .parquet or .csv instead of the screen.")
@@ -61,20 +74,31 @@ def _progress() -> Progress:
 
 
 def _show(rows: Any, title: str, most: int = 20) -> None:
-    """Print an Arrow table: the first rows, and how many there are."""
+    """Print an Arrow table: the first rows, the columns a person reads, and what is left out."""
     if rows.num_rows == 0:
         console.print(f"{title}: none.")
         return
+    shown = [name for name in rows.column_names if name not in LONG_COLUMNS]
     table = Table(title=title)
-    for name in rows.column_names:
+    for name in shown:
         table.add_column(name, overflow="fold")
     for row in rows.slice(0, most).to_pylist():
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(_cell(name, row[name]) for name in shown))
     console.print(table)
-    if rows.num_rows > most:
+    if rows.num_rows > most or len(shown) < rows.num_columns:
         console.print(
-            f"{most} of {rows.num_rows:,} rows. `--out FILE.parquet|csv` writes them all."
+            f"{min(most, rows.num_rows)} of {rows.num_rows:,} rows, {len(shown)} of "
+            f"{rows.num_columns} columns. `--out FILE.parquet|csv` writes them all."
         )
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name == "contributing_factors":
+        factors = json.loads(value)
+        return ", ".join(f"{f['feature']} {f['contribution']:+.2f}" for f in factors[:3])
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def _give(rows: Any, title: str, out: Path | None) -> None:
@@ -212,6 +236,8 @@ def predictions_show(
     rows = library.show(
         table, as_of=as_of or None, snapshot=snapshot or None, branch=branch or None
     )
+    if out is None and "risk_score" in rows.column_names:
+        rows = rows.sort_by([("risk_score", "descending")])
     _give(rows, table, out)
 
 
