@@ -14,51 +14,41 @@
 
         What holds is decided by `point_in_time_match` alone, which `ml.features` renders too. -#}
     {%- if not execute -%} {{ return('') }} {%- endif -%}
-    {%- set hidden = ['valid_from', 'valid_to', 'system_from', 'system_to', 'is_current'] -%}
-    {%- set entity_keys = entity_keys | map('lower') | list -%}
-    {%- set keys = [] -%}
-    {%- for key in entity_keys -%} {%- do keys.append(adapter.quote(key)) -%} {%- endfor -%}
     {%- set spine_columns = point_in_time_columns(spine) -%}
     {%- set tables = {} -%}
     {%- set taken = spine_columns.keys() | list -%}
+    {%- set hidden = ['valid_from', 'valid_to', 'system_from', 'system_to', 'is_current'] -%}
+    {%- set hidden = hidden + (entity_keys | map('lower') | list) -%}
     {%- for name, relation in features.items() -%}
         {%- do tables.update({name: point_in_time_columns(relation)}) -%}
-        {%- for column in tables[name] if column not in hidden + entity_keys -%} {%- do taken.append(column) -%} {%- endfor -%}
+        {%- do taken.extend(tables[name].keys() | reject('in', hidden)) -%}
     {%- endfor -%}
-    {%- if tables | length == 0 -%}
-        {%- do exceptions.raise_compiler_error('point_in_time_join: `features` is empty. Name at least one feature table.') -%}
+    {%- if flags.WHICH in ('compile', 'generate', 'list') and not (spine_columns and tables.values() | select | list) -%}
+        {{ return('select null as not_built_yet') }}
     {%- endif -%}
-    {%- for column in entity_keys + [timestamp | lower] if column not in spine_columns -%}
-        {%- do exceptions.raise_compiler_error('point_in_time_join: the spine has no column `' ~ column ~ '`.') -%}
-    {%- endfor -%}
-    {%- for name in tables -%}
-        {%- for column in entity_keys + ['valid_from'] if column not in tables[name] -%}
-            {%- do exceptions.raise_compiler_error('point_in_time_join: `' ~ name ~ '` has no column `' ~ column ~ '`.') -%}
-        {%- endfor -%}
-        {%- if known_at is not none and 'system_from' not in tables[name] -%}
-            {%- do exceptions.raise_compiler_error('point_in_time_join: `' ~ name ~ '` has no `system_from`: what was believed at `known_at` cannot be told.') -%}
-        {%- endif -%}
-    {%- endfor -%}
+    {%- do point_in_time_check(spine_columns, tables, entity_keys, timestamp, known_at) -%}
     {%- set is_known_column = known_at is not none and known_at | lower in spine_columns -%}
+    {%- set keys = [] -%}
+    {%- for key in entity_keys -%} {%- do keys.append('key_' ~ loop.index) -%} {%- endfor -%}
 
     with
     spine_rows as materialized (
         select
             spine.*,
-            row_number() over () - 1 as spine_row_id
+            row_number() over () - 1 as __row_id
         from {{ point_in_time_source(spine) }} as spine
     ),
 
     instants as (
         select
-            {%- for key in keys %}
-            {{ key }},
+            {%- for key in entity_keys %}
+            {{ adapter.quote(key) }} as key_{{ loop.index }},
             {%- endfor %}
             {{ point_in_time_utc(timestamp, spine_columns) }} as instant,
             {%- if is_known_column %}
             {{ point_in_time_utc(known_at, spine_columns) }} as known_at,
             {%- endif %}
-            spine_row_id as row_id
+            __row_id as row_id
         from spine_rows
     ),
     {%- for name, columns in tables.items() %}
@@ -66,19 +56,19 @@
     version_rows_{{ loop.index }} as materialized (
         select
             versions.*,
-            row_number() over () - {{ 2 ** 62 }} as version_row_id
+            row_number() over () - {{ 2 ** 62 }} as __row_id
         from {{ point_in_time_source(features[name]) }} as versions
     ),
 
     versions_{{ loop.index }} as (
         select
-            {%- for key in keys %}
-            {{ key }},
+            {%- for key in entity_keys %}
+            {{ adapter.quote(key) }} as key_{{ loop.index }},
             {%- endfor %}
             {%- for column in ['valid_from', 'valid_to', 'system_from', 'system_to'] if column in columns %}
             {{ point_in_time_utc(column, columns) }} as {{ column }},
             {%- endfor %}
-            version_row_id as row_id
+            __row_id as row_id
         from version_rows_{{ loop.index }}
     ),
 
@@ -92,29 +82,29 @@
 
     final as (
         select
-            {%- for column in spine_columns %}
-            spine_rows.{{ adapter.quote(column) }}{{ ',' }}
+            {%- for column in spine_columns.values() %}
+            spine_rows.{{ adapter.quote(column.name) }},
             {%- endfor %}
             {%- for name, columns in tables.items() %}
             {%- set number = loop.index -%}
-            {%- for column in columns if column not in hidden + entity_keys %}
-            version_rows_{{ number }}.{{ adapter.quote(column) }}
-            {%- if taken | select('equalto', column) | list | length > 1 %} as {{ adapter.quote(name ~ '__' ~ column) }}{% endif %},
+            {%- for key, column in columns.items() if key not in hidden %}
+            version_rows_{{ number }}.{{ adapter.quote(column.name) }}
+            {%- if taken | select('equalto', key) | list | length > 1 %} as {{ adapter.quote(name ~ '__' ~ column.name) }}{% endif %},
             {%- endfor %}
             {%- endfor %}
-            spine_rows.spine_row_id
+            spine_rows.__row_id
         from spine_rows
         {%- for name in tables %}
         left join matched_{{ loop.index }}
-            on spine_rows.spine_row_id = matched_{{ loop.index }}.spine_row_id
+            on spine_rows.__row_id = matched_{{ loop.index }}.spine_row_id
         left join version_rows_{{ loop.index }}
-            on matched_{{ loop.index }}.version_row_id = version_rows_{{ loop.index }}.version_row_id
+            on matched_{{ loop.index }}.version_row_id = version_rows_{{ loop.index }}.__row_id
         {%- endfor %}
     )
 
-    select * exclude (spine_row_id)
+    select * exclude (__row_id)
     from final
-    order by spine_row_id
+    order by __row_id
 {%- endmacro %}
 
 {% macro point_in_time_match(instants, versions, entity_keys, columns, ttl=none, known_column=false, known_instant=none) -%}
@@ -203,7 +193,7 @@
             {%- endfor %}
             instant,
             {%- if has_system_from %}
-            cast('infinity' as timestamp) as tie,
+            cast(null as timestamp) as tie,
             {%- endif %}
             {%- if known_column %}
             known_at,
@@ -224,7 +214,7 @@
     ),
 
     latest as (
-        {{ version_before('timeline', entity_keys, ['instant'] + (['tie'] if has_system_from else []), carried) }}
+        {{ version_before('timeline', entity_keys, ['instant'] + (['tie nulls last'] if has_system_from else []), carried) }}
     )
     {%- if holds %},
 
@@ -242,7 +232,7 @@
         select
             believed.*,
             lead(believed.valid_from) over (
-                partition by {% for key in entity_keys %}believed.{{ key }}, {% endfor %}true
+                partition by {% for key in entity_keys %}believed.{{ key }}{{ ', ' if not loop.last }}{% endfor %}
                 order by {% for column in ranking %}believed.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
             ) as next_valid_from
         from believed
@@ -312,20 +302,47 @@
 {%- endmacro %}
 
 {% macro point_in_time_columns(relation) -%}
-    {#- The columns of a relation or query, {name in lower case: type}. -#}
+    {#- The columns of a relation or query, {name in lower case: {name, type}}. -#}
     {%- set columns = {} -%}
-    {%- for column in columns_of_query('select * from ' ~ point_in_time_source(relation)) -%}
-        {%- do columns.update({column.name | lower: column.type}) -%}
-    {%- endfor -%}
+    {%- if relation is string -%}
+        {%- for column in columns_of_query('select * from ' ~ point_in_time_source(relation)) -%}
+            {%- do columns.update({column.name | lower: column}) -%}
+        {%- endfor -%}
+    {%- else -%}
+        {%- for column in adapter.get_columns_in_relation(relation) -%}
+            {%- do columns.update({column.name | lower: {'name': column.name, 'type': column.data_type}}) -%}
+        {%- endfor -%}
+    {%- endif -%}
     {{ return(columns) }}
+{%- endmacro %}
+
+{% macro point_in_time_check(spine_columns, tables, entity_keys, timestamp, known_at) -%}
+    {#- Stop where a column is missing that the join cannot do without. -#}
+    {%- set problems = [] -%}
+    {%- if not tables or not entity_keys -%}
+        {%- do problems.append('name at least one feature table and one entity key') -%}
+    {%- endif -%}
+    {%- for column in entity_keys + [timestamp] if column | lower not in spine_columns -%}
+        {%- do problems.append('the spine has no column `' ~ column ~ '`') -%}
+    {%- endfor -%}
+    {%- for name, columns in tables.items() -%}
+        {%- for column in entity_keys + ['valid_from'] if column | lower not in columns -%}
+            {%- do problems.append('`' ~ name ~ '` has no column `' ~ column ~ '`') -%}
+        {%- endfor -%}
+        {%- if known_at is not none and 'system_from' not in columns -%}
+            {%- do problems.append('`' ~ name ~ '` has no `system_from`, so what was believed at `known_at` is unknown') -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if problems -%}
+        {%- do exceptions.raise_compiler_error('point_in_time_join: ' ~ problems | join('; ') ~ '.') -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro point_in_time_utc(column, columns) -%}
     {#- A column as naive UTC timestamp, whatever its zone or if a date. -#}
-    {%- set quoted = adapter.quote(column) -%}
-    {%- if 'TIME ZONE' in columns[column | lower] | upper -%}
-        ({{ quoted }} at time zone 'UTC')
+    {%- if 'TIME ZONE' in columns[column | lower].type | upper -%}
+        ({{ adapter.quote(column) }} at time zone 'UTC')
     {%- else -%}
-        cast({{ quoted }} as timestamp)
+        cast({{ adapter.quote(column) }} as timestamp)
     {%- endif -%}
 {%- endmacro %}

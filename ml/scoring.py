@@ -28,6 +28,7 @@ FACTORS = 5
 LIKELY = 0.5  # probabilities are calibrated: above a half, it is more likely than not
 DECIMALS = 6  # of probabilities and contributions: what batches of other sizes compute alike
 
+ENTITY = "entity_number"
 # Columns of a feature table that are no features but would collide with another table's in the
 # join.
 VALIDITY = ("valid_from", "valid_to", "system_from", "system_to")
@@ -89,12 +90,7 @@ def score(
         if found.pending == 0:
             print(f"{name}: nothing changed for {found.population:,} entities (version {version}).")
             return empty
-        champion = registry.champion(name)
-        if champion is None or champion.version != version or champion.features != columns:
-            raise InsighteraError(
-                f"{name}: the champion changed while it was read (it was version {version}). "
-                "Nothing was written; run the build again."
-            )
+        champion = registry.load(name, version)
         work.register("attributes", _attributes(use_case, attributes))
         return _write(found, champion, run, use_case, empty.schema, main, batch_rows)
 
@@ -149,9 +145,15 @@ def _joined(
     """The population with the model's features as they were known at `as_of`, nothing wider."""
     from ml.features import point_in_time_join
 
+    instant = f"cutoff = timestamp '{run.as_of.isoformat()}'"
     keys = identifiers(use_case.entity_keys)
-    population = spine.filter(f"cutoff = timestamp '{run.as_of.isoformat()}'").project(
-        f"{keys}, cutoff"
+    population = spine.filter(instant).project(f"{keys}, cutoff").to_arrow_table()
+    # The join is faster on numbers, and on the population's versions only.
+    numbers = pa.array(np.arange(population.num_rows, dtype=np.int32))
+    population = population.append_column(ENTITY, numbers)
+    numbered = connection.from_arrow(population).set_alias("population")
+    same = " and ".join(
+        f"versions.{identifier(k)} = population.{identifier(k)}" for k in use_case.entity_keys
     )
     holders: dict[str, list[str]] = {}
     for table, relation in features.items():
@@ -173,9 +175,10 @@ def _joined(
         found.update(read)
         if "feature_timestamp" in relation.columns:
             read[f"{table}__recorded"] = "feature_timestamp"
-        given = [c for c in (*use_case.entity_keys, *VALIDITY) if c in relation.columns]
-        renamed = [f"{identifier(column)} as {identifier(name)}" for name, column in read.items()]
-        narrowed[table] = _holding(relation, run).project(", ".join([identifiers(given), *renamed]))
+        read |= {column: column for column in VALIDITY if column in relation.columns}
+        wanted = [f"versions.{identifier(held)} as {identifier(n)}" for n, held in read.items()]
+        holding = _holding(relation, run).set_alias("versions").join(numbered, same)
+        narrowed[table] = holding.project(", ".join([identifier(ENTITY), *wanted]))
     lost = [column for column in columns if column not in found]
     if lost:
         raise InsighteraError(
@@ -186,10 +189,9 @@ def _joined(
     return point_in_time_join(
         population,
         narrowed,
-        entity_keys=list(use_case.entity_keys),
+        entity_keys=[ENTITY],
         timestamp="cutoff",
         known_at="cutoff",
-        connection=connection,
     )
 
 
@@ -233,10 +235,7 @@ def _candidates(
         create table latest as
         select
             {keys},
-            arg_max(
-                {{'model_version': model_version, 'feature_hash': feature_hash}},
-                {predictions.LATEST}
-            ) as prediction,
+            arg_max(model_version || ' ' || feature_hash, {predictions.LATEST}) as prediction,
             bool_or(model_version = $version) as is_known_to_version,
             bool_or(model_version = $version and prediction_timestamp = $run_at) as already
         from scored
@@ -256,10 +255,7 @@ def _candidates(
         -- a left join and a filter: an anti join on more than equality is a nested loop in DuckDB
         left join latest on {on}
         where not coalesce(latest.already, false)
-            and (
-                latest.prediction.model_version is distinct from $version
-                or latest.prediction.feature_hash is distinct from hashed.feature_hash
-            )
+            and latest.prediction is distinct from $version || ' ' || hashed.feature_hash
         order by {", ".join(f"hashed.{identifier(k)}" for k in use_case.entity_keys)}
         """,  # noqa: S608
         {"version": version},

@@ -1,10 +1,10 @@
-{% macro row_as_json(table_alias) -%}
-    {#- The whole row of `table_alias` as JSON text.
-        Arguments: table_alias (of the FROM clause).
-        Variants differ in how an engine makes a struct of a row. -#}
-    {{ return(adapter.dispatch('row_as_json')(table_alias)) }}
+{% macro row_as_json(row) -%}
+    {#- A whole row as JSON text.
+        Arguments: row (a struct: `raw_row` of `raw_checked`).
+        Variants differ in the function's name. -#}
+    {{ return(adapter.dispatch('row_as_json')(row)) }}
 {%- endmacro %}
 
-{% macro duckdb__row_as_json(table_alias) -%}
-    cast(to_json({{ table_alias }}) as varchar)
+{% macro duckdb__row_as_json(row) -%}
+    cast(to_json({{ row }}) as varchar)
 {%- endmacro %}

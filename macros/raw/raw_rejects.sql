@@ -7,7 +7,7 @@
     select
         '{{ source_name }}.{{ table_name }}' as table_name,
         rejected.quarantine_reason,
-        rejected.raw_row,
+        {{ row_as_json('rejected.raw_row') }} as raw_row,
         rejected.recorded_at,
         rejected.loaded_at
     from ({{ checked }}) as rejected

@@ -3,10 +3,11 @@
     {#- `raw` and not `model`: where seeds are the raw data, the test waits for them. -#}
     {%- set relation = raw(source_name, table_name) -%}
     {%- set table = raw_columns(source_name, table_name) -%}
+    {%- set types = raw_types(relation) -%}
     {%- set missing = [] -%}
     {%- if table is not none -%}
         {%- for name, column in table.columns.items() if not column.meta.get('optional_column') -%}
-            {%- if not has_column(model, name) -%} {%- do missing.append(name) -%} {%- endif -%}
+            {%- if name not in types -%} {%- do missing.append(name) -%} {%- endif -%}
         {%- endfor -%}
     {%- endif -%}
     {%- for name in missing %}

@@ -10,14 +10,18 @@
 with
 loaded as (
     {%- for source_name, table_name in raw_tables() %}
+    {%- set types = raw_types(raw(source_name, table_name)) %}
     select max(times.loaded_at) as loaded_at
     from (
-        select
-            {{ try_cast_raw(raw_text(
-                'coalesce(raw_rows.loaded_at, raw_rows.recorded_at)'
-                if has_column(raw(source_name, table_name), 'loaded_at') else 'raw_rows.recorded_at'
-            ), 'timestamp') }} as loaded_at
-        from {{ raw(source_name, table_name) }} as raw_rows
+        select {{ raw_loaded_at('untyped', types) }} as loaded_at
+        from (
+            select
+                {%- if 'loaded_at' in types %}
+                {{ raw_text('raw_rows.loaded_at', types.loaded_at) }} as raw_loaded_at,
+                {%- endif %}
+                {{ raw_text('raw_rows.recorded_at', types.get('recorded_at', 'VARCHAR')) }} as raw_recorded_at
+            from {{ raw(source_name, table_name) }} as raw_rows
+        ) as untyped
     ) as times
     -- a row from the future is refused; it must not drag the build along
     where times.loaded_at <= {{ build_started_at() }}
