@@ -2,7 +2,7 @@
 -- Run: dbt show --select time_travel --vars '{at: "2024-03-01"}' (default: the build's own instant)
 with
 instants as (
-    select {{ "cast('" ~ var('at') ~ "' as timestamp)" if var('at', '') else as_of() }} as at
+    select {{ "cast('" ~ var('at') ~ "' as timestamp)" if var('at', '') else as_of() }} as chosen_at
 ),
 
 beliefs as (
@@ -10,10 +10,10 @@ beliefs as (
     from {{ ref('features_mahasiswa_attendance') }} as attendance
     inner join instants
         on
-            attendance.valid_from <= instants.at
-            and attendance.valid_to > instants.at
-            and attendance.system_from < instants.at
-            and attendance.system_to >= instants.at
+            attendance.valid_from <= instants.chosen_at
+            and attendance.valid_to > instants.chosen_at
+            and attendance.system_from < instants.chosen_at
+            and attendance.system_to >= instants.chosen_at
 ),
 
 final as (
@@ -28,8 +28,8 @@ final as (
     from {{ ref('dim_mahasiswa') }} as mahasiswa
     inner join instants
         on
-            mahasiswa.valid_from < instants.at
-            and mahasiswa.valid_to >= instants.at
+            mahasiswa.valid_from < instants.chosen_at
+            and mahasiswa.valid_to >= instants.chosen_at
     left join beliefs on mahasiswa.nim = beliefs.nim
 )
 

@@ -10,7 +10,9 @@
             known_at: column of the spine, or SQL instant: believe what was believed then.
         Gives the spine's columns, then the features'; of the tables' own columns neither the keys nor `valid_*`,
         `system_*` and `is_current`. A name found twice is `<name>__<column>`. In the order of the spine.
-        Use: `{{ point_in_time_join(ref('label_x'), {'academic': ref('features_y')}, ['nim'], 'cutoff', known_at='cutoff') }}`
+        Use: `{{ point_in_time_join(
+            ref('label_x'), {'academic': ref('features_y')}, ['nim'], 'cutoff', known_at='cutoff'
+        ) }}`
 
         What holds is decided by `point_in_time_match` alone, which `ml.features` renders too. -#}
     {%- if not execute -%} {{ return('') }} {%- endif -%}
@@ -23,7 +25,9 @@
         {%- do tables.update({name: point_in_time_columns(relation)}) -%}
         {%- do taken.extend(tables[name].keys() | reject('in', hidden)) -%}
     {%- endfor -%}
-    {%- if flags.WHICH in ('compile', 'generate', 'list') and not (spine_columns and tables.values() | select | list) -%}
+    {#- Nothing is built yet where someone compiles or documents a fresh clone. -#}
+    {%- set is_only_read = flags.WHICH in ('compile', 'generate', 'list') -%}
+    {%- if is_only_read and not (spine_columns and tables.values() | select | list) -%}
         {{ return('select null as not_built_yet') }}
     {%- endif -%}
     {%- do point_in_time_check(spine_columns, tables, entity_keys, timestamp, known_at) -%}
@@ -89,7 +93,9 @@
             {%- set number = loop.index -%}
             {%- for key, column in columns.items() if key not in hidden %}
             version_rows_{{ number }}.{{ adapter.quote(column.name) }}
-            {%- if taken | select('equalto', key) | list | length > 1 %} as {{ adapter.quote(name ~ '__' ~ column.name) }}{% endif %},
+            {%- if taken | select('equalto', key) | list | length > 1 %}
+                as {{ adapter.quote(name ~ '__' ~ column.name) }}
+            {%- endif %},
             {%- endfor %}
             {%- endfor %}
             spine_rows.__row_id
@@ -107,7 +113,9 @@
     order by __row_id
 {%- endmacro %}
 
-{% macro point_in_time_match(instants, versions, entity_keys, columns, ttl=none, known_column=false, known_instant=none) -%}
+{% macro point_in_time_match(
+    instants, versions, entity_keys, columns, ttl=none, known_column=false, known_instant=none
+) -%}
     {#- Which version held, and was believed, at each instant: the whole meaning of the join, and nothing else.
 
         Arguments
@@ -131,6 +139,7 @@
     {%- if known_column -%} {%- do holds.append(('known_at', '>', 'system_from')) -%} {%- endif -%}
     {%- if known_column and has_system_to -%} {%- do holds.append(('known_at', '<=', 'system_to')) -%} {%- endif -%}
     {%- set carried = holds | map('last') | list + (['valid_from'] if ttl is not none else []) -%}
+    {%- set order_by = ['instant'] + (['tie nulls last'] if has_system_from else []) -%}
     {%- set ranking = ['valid_from'] + (['system_from'] if has_system_from else []) + ['row_id'] -%}
 
     with
@@ -214,7 +223,7 @@
     ),
 
     latest as (
-        {{ version_before('timeline', entity_keys, ['instant'] + (['tie nulls last'] if has_system_from else []), carried) }}
+        {{ version_before('timeline', entity_keys, order_by, carried) }}
     )
     {%- if holds %},
 
@@ -330,7 +339,7 @@
             {%- do problems.append('`' ~ name ~ '` has no column `' ~ column ~ '`') -%}
         {%- endfor -%}
         {%- if known_at is not none and 'system_from' not in columns -%}
-            {%- do problems.append('`' ~ name ~ '` has no `system_from`, so what was believed at `known_at` is unknown') -%}
+            {%- do problems.append('`' ~ name ~ '` has no `system_from`, which `known_at` is asked of') -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if problems -%}

@@ -168,7 +168,7 @@ def replay(
         with _progress() as progress:
             progress.add_task(label)
             summary = _dbt_build(instant, select)
-        console.print(f"{label}: {summary}", highlight=False)
+        console.print(f"{label}: {summary}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _dbt_build(instant: datetime, select: str) -> str:

@@ -28,6 +28,7 @@ from ml.settings import PROJECT
 VALIDITY = ("valid_from", "valid_to", "system_from", "system_to")
 HIDDEN = frozenset({*VALIDITY, "is_current"})  # say how long a version holds, not what it says
 MACROS = ("history/end_of_time", "engine/last_known", "engine/version_before", "point_in_time_join")
+LONGEST = timedelta(days=4_000_000)  # from year 1 to 9999 and more; what DuckDB can add to a time
 UTC = pa.timestamp("us")  # naive, as everywhere in the warehouse
 
 
@@ -127,7 +128,7 @@ def _match(
         "instants",
         "versions",
         ["entity"],
-        list(versions),
+        [column for column in VALIDITY if column in versions],
         ttl="$ttl" if ttl is not None else None,
         known_column="known_at" in instants.column_names,
         known_instant="$known_at" if instant is not None else None,
@@ -358,8 +359,10 @@ def _known(known_at: Any, spine: pa.Table) -> _Known | None:
 
 
 def _ttl(ttl: Any) -> timedelta | None:
-    if ttl is None or (isinstance(ttl, timedelta) and ttl >= timedelta(0)):
-        return ttl
+    if ttl is None:
+        return None
+    if isinstance(ttl, timedelta) and ttl >= timedelta(0):
+        return min(ttl, LONGEST)
     raise InsighteraError(
         f"`ttl` is {ttl!r}: pass a timedelta that is not negative, e.g. timedelta(days=90)."
     )

@@ -82,6 +82,7 @@ def test_ttl_reaches_exactly_as_far_as_it_says():
     asked = spine(("a", day(8)), ("a", day(8) + timedelta(microseconds=1)))
     assert values(asked, GRADES, ttl=timedelta(days=3)) == [3.5, None]
     assert values(asked, GRADES, ttl=pd.Timedelta(days=4)) == [3.5, 3.5]
+    assert values(asked, GRADES, ttl=timedelta.max) == [3.5, 3.5]
 
 
 # Valid from the 2nd: 3.0 at first; corrected on the 10th to 2.5, which is believed to this day.

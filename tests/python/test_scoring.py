@@ -293,3 +293,27 @@ def test_column_the_model_does_not_read_changes_nothing() -> None:
     world.connection.execute("alter table engagement add column novel integer default 5")
     world.connection.execute("update engagement set trend = trend + 1, feature_hash = 'other'")
     assert world.score(FIRST, "run-2").num_rows == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_in_a_transaction_of_dbt() -> None:
+    from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
+
+    world = World(20)
+    session = DuckDBCursorWrapper(world.connection.cursor())
+    session.execute("begin")
+
+    def ref(name: str) -> object:
+        return session.query(f"select * from {name}")
+
+    world.connection.register("build", world.build(FIRST, "run-1").to_arrow_table())
+    rows = scoring.score(
+        NAME,
+        build=world.connection.table("build"),
+        spine=ref("label"),
+        features={"academic": ref("academic"), "engagement": ref("engagement")},
+        attributes=ref("dim"),
+        connection=session,
+    )
+    session.execute("commit")
+    assert rows.num_rows == 20

@@ -1,5 +1,5 @@
--- A label's horizon lies wholly before the build's instant, its student was active at the cutoff as known before it, and
--- only the rows at the instant itself are without a label.
+-- A label's horizon lies wholly before the build's instant, its student was active at the cutoff as known before it,
+-- and only the rows at the instant itself are without a label.
 with
 labels as (
     select * from {{ ref('label_student_dropout') }}

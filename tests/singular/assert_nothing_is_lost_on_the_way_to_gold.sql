@@ -1,5 +1,5 @@
--- Every raw row that keeps the contract is in its fact, once; the others are in quarantine. Were a fact to miss rows, the
--- numbers on every dashboard would be too small without anyone noticing.
+-- Every raw row that keeps the contract is in its fact, once; the others are in quarantine. Were a fact to miss rows,
+-- the numbers on every dashboard would be too small without anyone noticing.
 with
 counts as (
     select
@@ -25,4 +25,4 @@ counts as (
 
 select *
 from counts
-where counts.staged_count <> counts.fact_count
+where staged_count <> fact_count
