@@ -9,7 +9,8 @@ loaded as (
         select {{ raw_loaded_at('untyped', types) }} as loaded_at
         from (
             select
-                {{ raw_text('raw_rows.loaded_at', types.loaded_at) if 'loaded_at' in types else 'null' }} as raw_loaded_at,
+                {{ raw_text('raw_rows.loaded_at', types.loaded_at) if 'loaded_at' in types else 'null' }}
+                    as raw_loaded_at,
                 {{ raw_text('raw_rows.recorded_at', types.get('recorded_at', 'VARCHAR')) }} as raw_recorded_at
             from {{ raw(source_name, table_name) }} as raw_rows
         ) as untyped
