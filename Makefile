@@ -46,8 +46,8 @@ docs: $(STAMP)  ## the dbt docs site, in target/
 bench-oulad: $(STAMP)  ## dropout model on OULAD against a plain baseline; needs OULAD=<folder of the seven tables>
 	$(BIN)/python benchmarks/oulad.py
 
-bench-pit: $(STAMP)  ## point-in-time join against Polars and pandas
-	$(BIN)/python benchmarks/pit.py
+bench-pit: $(STAMP)  ## point-in-time join against Polars, pandas and (where it installs) Feast
+	$(BIN)/python benchmarks/pit.py --feast
 
 bench-scoring: $(STAMP)  ## incremental against full scoring
 	$(BIN)/python benchmarks/scoring.py
