@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install build test test-fast lint docs bench-oulad bench-pit bench-scoring lock clean
+.PHONY: help install build test test-fast lint docs bench-oulad bench-builds bench-pit bench-scoring lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -45,6 +45,9 @@ docs: $(STAMP)  ## the dbt docs site, in target/
 
 bench-oulad: $(STAMP)  ## dropout model on OULAD against a plain baseline; needs OULAD=<folder of the seven tables>
 	$(BIN)/python benchmarks/oulad.py
+
+bench-builds: $(STAMP)  ## whole builds of OULAD: from nothing, and the day after; needs OULAD=<folder>
+	$(BIN)/python benchmarks/builds.py
 
 bench-pit: $(STAMP)  ## point-in-time join against Polars, pandas and (where it installs) Feast
 	$(BIN)/python benchmarks/pit.py --feast

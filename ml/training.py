@@ -36,6 +36,7 @@ from ml import (
     features as joins,
 )
 from ml.errors import InsighteraError
+from ml.retraining import decision, kept, one_row
 from ml.selection import Candidates, Selection
 from ml.use_case import Build, UseCase
 from ml.validation import Split, TooLittleDataError
@@ -48,33 +49,6 @@ ISOTONIC_ENTITIES = (
 )
 IMPORTANCE_ROWS, IMPORTANCE_REPEATS = 2_000, 3
 OWN_COLUMNS = ("cutoff", "label", "side")
-
-DECISION = pa.schema(
-    [
-        ("use_case", pa.string()),
-        ("model_name", pa.string()),
-        ("champion_version", pa.string()),  # after the decision
-        ("trained_version", pa.string()),  # null where this build registered none
-        ("decision", pa.string()),
-        ("metric", pa.string()),  # of the promotion rule
-        ("score", pa.float64()),
-        ("champion_score", pa.float64()),  # of the champion before, on rows it had not learned from
-        ("roc_auc", pa.float64()),
-        ("pr_auc", pa.float64()),
-        ("brier", pa.float64()),
-        ("log_loss", pa.float64()),
-        ("calibration_error", pa.float64()),
-        ("base_rate", pa.float64()),
-        ("milliseconds", pa.float64()),
-        ("rows", pa.int64()),
-        ("entities", pa.int64()),
-        ("positives", pa.int64()),
-        ("features", pa.int64()),
-        ("training_snapshot_id", pa.int64()),
-        ("as_of", pa.timestamp("us")),
-        ("run_id", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -120,15 +94,14 @@ def train(
     Too little matured data is a decision, not an error. Raises InsighteraError where the use case's
     YAML contradicts itself or the data, or a label was given before its horizon had passed.
     """
-    made = Build.of(_one_row(build))
+    made = Build.of(one_row(build))
     use_case = made.use_case(name)
     _check(use_case)
     registry.settle(name)
     before = registry.list_versions(name)
-    champion = next((entry for entry in before if registry.CHAMPION in entry.aliases), None)
-    kept = _kept(use_case, made.as_of, champion, before)
-    if kept is not None:
-        return _decision(made, use_case, kept)
+    reason = kept(use_case, made.as_of, before)
+    if reason is not None:
+        return decision(made, use_case, reason)
     try:
         rows = matured(spine, use_case, made.as_of)
         if not len(rows):
@@ -139,7 +112,7 @@ def train(
         split = validation.outer_split(rows.cutoffs, rows.labels, rows.entities, _horizon(use_case))
         return _train(made, use_case, rows, split, features, connection, before)
     except TooLittleDataError as reason:
-        return _decision(made, use_case, f"not trained: {reason}")
+        return decision(made, use_case, f"not trained: {reason}")
 
 
 def training_set(
@@ -279,7 +252,7 @@ def _train(
     key = _training_key(build, use_case, rows, frame)
     same = next((entry for entry in before if entry.tags.get("training_key") == key), None)
     if same is not None:
-        return _decision(
+        return decision(
             build, use_case, f"already trained as version {same.version}: {same.tags['decision']}"
         )
     validated = fit(frame, split.train, rows, found.kinds, use_case)
@@ -370,7 +343,7 @@ def _train(
             tags=tags,
         )
     outcome = "promoted" if ruling.promote else "challenger"
-    return _decision(
+    return decision(
         build,
         use_case,
         f"{outcome}: {ruling.reason}",
@@ -528,37 +501,6 @@ def _proxies(
     return selection.proxies(frame[list(kinds)], kinds, protected, rows.entities)
 
 
-def _kept(
-    use_case: UseCase,
-    as_of: datetime,
-    champion: registry.Version | None,
-    versions: Sequence[registry.Version],
-) -> str | None:
-    """Why nothing is to be trained, or None. The policy is described in docs/use-cases.md."""
-    policy, most = use_case.retrain["policy"], use_case.retrain["max_age_days"]
-    if policy == "never":
-        return (
-            "kept champion: retrain policy is never"
-            if champion
-            else ("not trained: there is no champion, and the retrain policy is never")
-        )
-    if champion is None:
-        return None
-    if champion.as_of > as_of:
-        return (
-            f"kept champion: it was trained as of {champion.as_of:%Y-%m-%d %H:%M}, later than "
-            "this build; "
-            "to replay the past without its knowledge, build in a new INSIGHTERA_HOME"
-        )
-    age = (as_of - champion.as_of).days
-    newest = max(entry.as_of for entry in versions)
-    if policy == "always" or (as_of - newest).days > most:
-        return None
-    if age > most:
-        return f"kept champion: {age} days old, but tried again {(as_of - newest).days} days ago"
-    return f"kept champion: {age} days old"
-
-
 def _check(use_case: UseCase) -> None:
     """Values that `UseCase.of` leaves to training."""
     where = f"label_{use_case.name}: meta.use_case"
@@ -636,27 +578,6 @@ def _split_words(rows: Rows, split: Split) -> str:
         f"{validation.VALIDATION_PERCENT} % of the entities "
         f"(by hash) are on the validation side only: {'; '.join(parts)}"
     )
-
-
-def _decision(build: Build, use_case: UseCase, decision: str, **facts: Any) -> pa.Table:
-    row = dict.fromkeys(DECISION.names) | {
-        "use_case": use_case.name,
-        "model_name": use_case.name,
-        "champion_version": registry.champion_version(use_case.name),
-        "decision": decision,
-        "metric": use_case.promotion["metric"],
-        "as_of": build.as_of,
-        "run_id": build.run_id,
-        **facts,
-    }
-    return pa.Table.from_pylist([row], schema=DECISION)
-
-
-def _one_row(relation: Any) -> dict[str, Any]:
-    rows = relation.to_arrow_table().to_pylist()
-    if len(rows) != 1:
-        raise InsighteraError(f"The model this_build must have one row; it has {len(rows)}.")
-    return dict(rows[0])
 
 
 def _horizon(use_case: UseCase) -> np.timedelta64:

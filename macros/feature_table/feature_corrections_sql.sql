@@ -16,7 +16,9 @@
         where system_to < cast('{{ now }}' as timestamp)
     {%- else -%}
         {%- set computed_until = day_start(day_number("cast('" ~ before.as_of ~ "' as timestamp)") ~ ' + 1') -%}
-        {%- set believed_from = 'greatest(believed.system_from, believed.valid_from, versions.valid_from)' -%}
+        {%- set believed_from = known_from(
+            'greatest(believed.valid_from, versions.valid_from)', 'believed.system_from'
+        ) -%}
         select
             {%- for name in settings.entity_keys + (columns | map(attribute='name') | list) %}
             believed.{{ name }},

@@ -18,7 +18,7 @@
             {%- endfor %}
             points.valid_from,
             points.feature_timestamp,
-            greatest(points.valid_from, points.loaded_at) as system_from
+            {{ known_from('points.valid_from', 'points.loaded_at') }} as system_from
         from {{ names.points }} as points
     ),
 

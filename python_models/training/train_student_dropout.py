@@ -1,9 +1,9 @@
 def model(dbt, session):
     """One row: what training decided in this build, and the champion that scoring is to use."""
-    from ml import training
+    from ml import retraining
 
     dbt.config(materialized="table")
-    return training.train(
+    return retraining.train(
         "student_dropout",
         build=dbt.ref("this_build"),
         spine=dbt.ref("label_student_dropout"),

@@ -36,7 +36,7 @@
         from versions
         where
             versions.valid_from >= versions.valid_to
-            or versions.system_from < versions.valid_from
+            or versions.system_from < versions.valid_from - interval '1 microsecond'
             or versions.system_from >= versions.system_to
             or versions.feature_timestamp >= versions.valid_from
         union all

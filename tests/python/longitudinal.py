@@ -105,7 +105,8 @@ def university(students: int = 200, weeks: int = 60, seed: int = 1, noise: int =
             "dropout_at": np.where(last[student] < 10**6, dropout[student], np.datetime64("NaT")),
         }
     )
-    held = pd.DataFrame({"nim": nim[student], "valid_from": cutoff})
+    # valid the day before a cutoff: known by then
+    held = pd.DataFrame({"nim": nim[student], "valid_from": cutoff - np.timedelta64(1, "D")})
     held["valid_to"] = (
         held.groupby("nim")["valid_from"].shift(-1).fillna(pd.Timestamp(9999, 12, 31))
     )

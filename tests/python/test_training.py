@@ -14,7 +14,7 @@ import pytest
 from longitudinal import HORIZON, META, University, university
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from ml import explain, lake, pipeline, registry, training
+from ml import explain, lake, pipeline, registry, retraining, training
 from ml.errors import InsighteraError
 from ml.use_case import Build
 
@@ -103,7 +103,7 @@ def test_the_first_model_that_passes_is_promoted(first_build):
 
 def test_the_decision_has_the_stated_columns(first_build):
     _, row = first_build
-    assert list(row) == training.DECISION.names
+    assert list(row) == retraining.DECISION.names
 
 
 def test_a_version_carries_what_leads_back(first_build):
