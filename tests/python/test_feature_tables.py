@@ -242,6 +242,7 @@ class Oracle:
         if len(recent) > 1:
             x = [i - (len(recent) - 1) / 2 for i in range(len(recent))]
             slope = sum(a * b for a, b in zip(x, recent, strict=True)) / sum(a * a for a in x)
+            slope = round(slope, 9)
         passed = rows[rows.bobot >= 1].groupby("kode_mk").sks.max().sum()
         return {
             "gpa_semester": gpa.iloc[-1],

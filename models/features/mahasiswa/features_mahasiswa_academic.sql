@@ -116,8 +116,9 @@ final as (
         totals.gpa_cumulative,
         recent.gpa_trend_slope,
         case
-            when recent.gpa_trend_slope > 0.1 then 'naik'
-            when recent.gpa_trend_slope < -0.1 then 'turun'
+            -- rounded: a slope of a tenth is stable however its last bit fell
+            when round(recent.gpa_trend_slope, 9) > 0.1 then 'naik'
+            when round(recent.gpa_trend_slope, 9) < -0.1 then 'turun'
             when recent.gpa_trend_slope is not null then 'stabil'
         end as gpa_trend,
         cast(credits.credit_earned_total as integer) as credit_earned_total,
