@@ -4,6 +4,10 @@ A registered model has its use case's name. A version is registered after everyt
 stored, in one transaction with its tags; its alias (`champion` or `challenger`) comes last, and
 `settle` gives it to a version whose process was killed just before. A model file is read only where
 its SHA-256 is the version's.
+
+Most builds only ask who is champion, and importing MLflow for that takes longer than the rest of
+such a build. So its answer is remembered beside a SQLite store, and holds as long as not one byte
+of the store has changed.
 """
 
 import hashlib
@@ -13,19 +17,20 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from ml import settings
 from ml.errors import InsighteraError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -39,7 +44,7 @@ LOWER_IS_BETTER = frozenset({"brier", "log_loss"})
 @dataclass(frozen=True)
 class Version:
     """One registered version, without its model. `as_of`: naive UTC instant of the build that
-    trained it.
+    trained it. `source`: URI of the folder of its model file.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Version:
     metrics: Mapping[str, float]
     features: tuple[str, ...]
     categorical: tuple[str, ...]
+    source: str = field(repr=False)
     tags: Mapping[str, str] = field(repr=False)
 
 
@@ -120,7 +126,7 @@ def verdict(
     return Verdict(True, f"{metric} {score:.4f}{compared}")
 
 
-def draft(folder: Path, pipeline: Any, example: pd.DataFrame) -> Draft:
+def draft(folder: Path, pipeline: Any, example: "pd.DataFrame") -> Draft:
     """Write `pipeline` into `folder` (must not exist), read it back, and time it on the one row
     `example`.
 
@@ -215,27 +221,19 @@ def list_versions(name: str | None = None) -> list[Version]:
     """Versions of one model, or of all, by name and then newest first. No model is loaded."""
     if not _started():
         return []
-    client = _client()
-    found = []
-    chosen = f"name='{name}'" if name else None
-    for model in _all(client.search_registered_models, chosen):
-        aliases: dict[str, list[str]] = {}
-        for alias, number in model.aliases.items():
-            aliases.setdefault(str(number), []).append(alias)
-        found += [
-            _version(entry, tuple(sorted(aliases.get(str(entry.version), ()))))
-            for entry in _all(client.search_model_versions, f"name='{model.name}'")
-        ]
-    return sorted(found, key=lambda entry: (entry.name, -int(entry.version)))
+    digest = _store_digest()
+    found = _remembered(digest)
+    if found is None:
+        found = _ask()
+        _remember(digest, found)
+    return [entry for entry in found if name in (None, entry.name)]
 
 
 def champion_version(name: str) -> str | None:
     """The champion's version, None where there is none. No model is loaded."""
-    if not _started():
-        return None
-    for model in _client().search_registered_models(filter_string=f"name='{name}'"):
-        number = model.aliases.get(CHAMPION)
-        return None if number is None else str(number)
+    for entry in list_versions(name):
+        if CHAMPION in entry.aliases:
+            return entry.version
     return None
 
 
@@ -251,17 +249,15 @@ def load(name: str, version: str) -> Champion:
     """Any version, loaded. Raises InsighteraError where it is unknown, lost, or not what was
     registered.
     """
-    entry = _client_version(name, version)
-    model = _load(entry)
-    facts = _version(entry, ())
+    entry = _known(name, version)
     return Champion(
         name=name,
-        version=facts.version,
-        pipeline=model,
-        features=facts.features,
-        categorical=facts.categorical,
-        metrics=facts.metrics,
-        as_of=facts.as_of,
+        version=entry.version,
+        pipeline=_load(entry),
+        features=entry.features,
+        categorical=entry.categorical,
+        metrics=entry.metrics,
+        as_of=entry.as_of,
     )
 
 
@@ -272,8 +268,7 @@ def promote(name: str, version: str, reason: str) -> None:
     """
     if not reason.strip():
         raise InsighteraError("A promotion by hand needs a reason: it is kept with the version.")
-    entry = _client_version(name, version)
-    _load(entry)
+    _load(_known(name, version))
     client = _client()
     settle(name)
     previous = champion_version(name)
@@ -291,6 +286,21 @@ def _settle(client: "MlflowClient", name: str, version: str, alias: str) -> None
     client.set_model_version_tag(name, version, "settled", "yes")
 
 
+def _ask() -> list[Version]:
+    """All versions, as MLflow has them."""
+    client = _client()
+    found = []
+    for model in _all(client.search_registered_models, None):
+        aliases: dict[str, list[str]] = {}
+        for alias, number in model.aliases.items():
+            aliases.setdefault(str(number), []).append(alias)
+        found += [
+            _version(entry, tuple(sorted(aliases.get(str(entry.version), ()))))
+            for entry in _all(client.search_model_versions, f"name='{model.name}'")
+        ]
+    return sorted(found, key=lambda entry: (entry.name, -int(entry.version)))
+
+
 def _version(entry: Any, aliases: tuple[str, ...]) -> Version:
     tags = dict(entry.tags)
     try:
@@ -302,6 +312,7 @@ def _version(entry: Any, aliases: tuple[str, ...]) -> Version:
             metrics=json.loads(tags["metrics"]),
             features=tuple(json.loads(tags["features"])),
             categorical=tuple(json.loads(tags["categorical"])),
+            source=entry.source,
             tags=tags,
         )
     except KeyError as error:
@@ -312,31 +323,66 @@ def _version(entry: Any, aliases: tuple[str, ...]) -> Version:
         ) from error
 
 
-def _client_version(name: str, version: str) -> Any:
+def _store_digest() -> str | None:
+    """SHA-256 of a SQLite store, its uncommitted files included; None where the store is a server."""
+    store = _sqlite_store()
+    if store is None:
+        return None
+    digest = hashlib.sha256(str(store).encode())
+    for part in (store, *(store.with_name(store.name + end) for end in ("-journal", "-wal"))):
+        if part.exists():
+            digest.update(part.read_bytes())
+    return digest.hexdigest()
+
+
+def _memory() -> Path:
+    return settings.home() / "registry_answer.json"
+
+
+def _remembered(digest: str | None) -> list[Version] | None:
+    """What MLflow said when the store had this digest, None where that is not known."""
+    try:
+        held = json.loads(_memory().read_text(encoding="utf-8"))
+        if digest is None or held["digest"] != digest:
+            return None
+        return [
+            Version(
+                **entry
+                | {key: tuple(entry[key]) for key in ("aliases", "features", "categorical")}
+                | {"as_of": datetime.fromisoformat(entry["as_of"])}
+            )
+            for entry in held["versions"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError):  # never written, or by another release
+        return None
+
+
+def _remember(digest: str | None, versions: Sequence[Version]) -> None:
+    if digest is None:
+        return
+    entries = [asdict(entry) | {"as_of": entry.as_of.isoformat()} for entry in versions]
+    _memory().parent.mkdir(parents=True, exist_ok=True)
+    new = _memory().with_suffix(f".{os.getpid()}.new")
+    new.write_text(json.dumps({"digest": digest, "versions": entries}), encoding="utf-8")
+    new.replace(_memory())
+
+
+def _known(name: str, version: str) -> Version:
     known = {entry.version: entry for entry in list_versions(name)}
     if version not in known:
         raise InsighteraError(
             f"No version {version} of model {name} in {settings.mlflow_uri()}. Versions: "
             f"{', '.join(sorted(known, key=int)) or 'none'}; `insightera models list` shows them."
         )
-    return _client().get_model_version(name, version)
+    return known[version]
 
 
-def _load(entry: Any) -> Any:
+def _load(entry: Version) -> Any:
     """Unpickle the bytes whose digest was compared, not the file again."""
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
     where = f"{entry.source}/{MODEL_FILE}"
     try:
-        with (
-            TemporaryDirectory() as folder
-        ):  # stays empty where the store is a folder of this machine
-            local = download_artifacts(
-                artifact_uri=where, dst_path=folder, tracking_uri=settings.mlflow_uri()
-            )
-            data = Path(local).read_bytes()
-    except (OSError, MlflowException) as error:
+        data = _bytes(where)
+    except OSError as error:
         raise InsighteraError(
             f"Model {entry.name} version {entry.version}: {where} cannot be read ({error}). "
             "Restore it, or promote "
@@ -350,6 +396,25 @@ def _load(entry: Any) -> Any:
             "(`insightera models promote`)."
         )
     return _unpickle(data)
+
+
+def _bytes(uri: str) -> bytes:
+    """An artifact. Raises OSError."""
+    parts = urlsplit(uri)
+    if parts.scheme in ("", "file"):
+        return Path(url2pathname(parts.path)).read_bytes()
+    _quiet()
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    with TemporaryDirectory() as folder:
+        try:
+            local = download_artifacts(
+                artifact_uri=uri, dst_path=folder, tracking_uri=settings.mlflow_uri()
+            )
+        except MlflowException as error:
+            raise OSError(str(error)) from error
+        return Path(local).read_bytes()
 
 
 def _unpickle(data: bytes) -> Any:
@@ -371,12 +436,18 @@ def _all(search: Any, chosen: str | None) -> list[Any]:
             return found
 
 
+def _sqlite_store() -> Path | None:
+    """The store's file, None where it is a server."""
+    uri = settings.mlflow_uri()
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
 def _started() -> bool:
     """Whether there can be any version: a SQLite store that is not there yet is not made by
     asking.
     """
-    uri = settings.mlflow_uri()
-    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+    store = _sqlite_store()
+    return store is None or store.exists()
 
 
 def _experiment(client: "MlflowClient") -> str:
@@ -394,9 +465,9 @@ def _client() -> "MlflowClient":
     _quiet()
     from mlflow import MlflowClient
 
-    uri = settings.mlflow_uri()
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    uri, store = settings.mlflow_uri(), _sqlite_store()
+    if store is not None:
+        store.parent.mkdir(parents=True, exist_ok=True)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 

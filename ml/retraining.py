@@ -47,16 +47,22 @@ def train(
     features: Mapping[str, Any],
     connection: duckdb.DuckDBPyConnection,
 ) -> pa.Table:
-    """What the thin dbt models call: keep the champion by policy, or `ml.training.train`."""
+    """Train use case `name` where its policy asks for it; one row (`DECISION`) says what was
+    decided. The thin dbt models call this.
+
+    `build`: relation `this_build`, one row. `spine` and `features` as `ml.training.train` takes
+    them, on `connection`. Raises InsighteraError where the use case's YAML contradicts itself.
+    """
     made = Build.of(one_row(build))
     use_case = made.use_case(name)
     registry.settle(name)
-    reason = kept(use_case, made.as_of, registry.list_versions(name))
+    versions = registry.list_versions(name)
+    reason = kept(use_case, made.as_of, versions)
     if reason is not None:
         return decision(made, use_case, reason)
     from ml import training
 
-    return training.train(name, build=build, spine=spine, features=features, connection=connection)
+    return training.train(made, use_case, spine, features, connection, versions)
 
 
 def kept(

@@ -36,7 +36,7 @@ from ml import (
     features as joins,
 )
 from ml.errors import InsighteraError
-from ml.retraining import decision, kept, one_row
+from ml.retraining import decision
 from ml.selection import Candidates, Selection
 from ml.use_case import Build, UseCase
 from ml.validation import Split, TooLittleDataError
@@ -77,42 +77,35 @@ class Fitted:
 
 
 def train(
-    name: str,
-    *,
-    build: Any,
+    build: Build,
+    use_case: UseCase,
     spine: Any,
     features: Mapping[str, Any],
     connection: duckdb.DuckDBPyConnection,
+    before: Sequence[registry.Version],
 ) -> pa.Table:
-    """Train use case `name` where its policy asks for it, and say in one row (`DECISION`) what was
-    decided.
+    """Train and register a version, and say in one row (`retraining.DECISION`) what was decided.
 
-    `build`: relation `this_build`, one row. `spine`: relation with the entity keys, `cutoff` (naive
-    UTC) and `label` (1, 0, NULL for rows that are only for scoring). `features`: feature tables by
-    name. All on `connection`.
+    `ml.retraining.train` calls it where the use case's policy asks for training. `spine`: relation
+    with the entity keys, `cutoff` (naive UTC) and `label` (1, 0, NULL for rows that are only for
+    scoring). `features`: feature tables by name. All on `connection`. `before`: the versions that
+    there are.
 
     Too little matured data is a decision, not an error. Raises InsighteraError where the use case's
     YAML contradicts itself or the data, or a label was given before its horizon had passed.
     """
-    made = Build.of(one_row(build))
-    use_case = made.use_case(name)
     _check(use_case)
-    registry.settle(name)
-    before = registry.list_versions(name)
-    reason = kept(use_case, made.as_of, before)
-    if reason is not None:
-        return decision(made, use_case, reason)
     try:
-        rows = matured(spine, use_case, made.as_of)
+        rows = matured(spine, use_case, build.as_of)
         if not len(rows):
             raise TooLittleDataError(
                 f"no label has matured: that takes a cutoff {use_case.horizon_days} days before "
-                f"{made.as_of:%Y-%m-%d}"
+                f"{build.as_of:%Y-%m-%d}"
             )
         split = validation.outer_split(rows.cutoffs, rows.labels, rows.entities, _horizon(use_case))
-        return _train(made, use_case, rows, split, features, connection, before)
+        return _train(build, use_case, rows, split, features, connection, before)
     except TooLittleDataError as reason:
-        return decision(made, use_case, f"not trained: {reason}")
+        return decision(build, use_case, f"not trained: {reason}")
 
 
 def training_set(
@@ -502,31 +495,12 @@ def _proxies(
 
 
 def _check(use_case: UseCase) -> None:
-    """Values that `UseCase.of` leaves to training."""
-    where = f"label_{use_case.name}: meta.use_case"
-    if use_case.task != "classification":
+    """What only scikit-learn can tell of a use case: the metric, the estimator and its grid."""
+    if use_case.promotion["metric"] not in evaluation.MEASURES:
         raise InsighteraError(
-            f"{where}.task is {use_case.task!r}; `classification` is what can be trained."
+            f"label_{use_case.name}: meta.use_case.promotion.metric is "
+            f"{use_case.promotion['metric']!r}; use one of {', '.join(evaluation.MEASURES)}."
         )
-    if use_case.retrain.get("policy") not in ("auto", "always", "never"):
-        raise InsighteraError(
-            f"{where}.retrain.policy is {use_case.retrain.get('policy')!r}; use auto, always or "
-            "never."
-        )
-    if use_case.promotion.get("metric") not in evaluation.MEASURES:
-        raise InsighteraError(
-            f"{where}.promotion.metric is {use_case.promotion.get('metric')!r}; use one of "
-            f"{', '.join(evaluation.MEASURES)}."
-        )
-    for group, keys in (
-        ("promotion", ("minimum", "margin", "max_milliseconds")),
-        ("retrain", ("max_age_days",)),
-    ):
-        absent = [
-            key for key in keys if not isinstance(getattr(use_case, group).get(key), int | float)
-        ]
-        if absent:
-            raise InsighteraError(f"{where}.{group} needs numbers for {', '.join(absent)}.")
     for parameters in ParameterGrid(dict(use_case.grid)):
         pipeline.estimator(use_case.estimator, **parameters)
 

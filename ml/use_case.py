@@ -8,6 +8,12 @@ from typing import Any
 
 from ml.errors import InsighteraError
 
+POLICIES = ("auto", "always", "never")
+NUMBERS = {
+    "promotion": ("minimum", "margin", "max_milliseconds"),
+    "retrain": ("max_age_days",),
+}
+
 
 @dataclass(frozen=True)
 class UseCase:
@@ -52,10 +58,30 @@ class UseCase:
                 f"label_{name}: {refused} are protected attributes (var `protected_attributes` in "
                 "dbt_project.yml) and may not be features. Remove them from `mandatory`."
             )
+        _check_values(f"label_{name}: meta.use_case", meta)
         lists: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in meta.items()
         }
         return cls(name=name, protected=protected, **lists)
+
+
+def _check_values(where: str, meta: Mapping[str, Any]) -> None:
+    """Values that every step relies on; `ml.training` checks what only scikit-learn can tell."""
+    if meta["task"] != "classification":
+        raise InsighteraError(
+            f"{where}.task is {meta['task']!r}; `classification` is what can be trained."
+        )
+    if meta["retrain"].get("policy") not in POLICIES:
+        raise InsighteraError(
+            f"{where}.retrain.policy is {meta['retrain'].get('policy')!r}; use one of "
+            f"{', '.join(POLICIES)}."
+        )
+    if "metric" not in meta["promotion"]:
+        raise InsighteraError(f"{where}.promotion needs a metric.")
+    for group, keys in NUMBERS.items():
+        absent = [key for key in keys if not isinstance(meta[group].get(key), int | float)]
+        if absent:
+            raise InsighteraError(f"{where}.{group} needs numbers for {', '.join(absent)}.")
 
 
 @dataclass(frozen=True)

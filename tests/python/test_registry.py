@@ -3,6 +3,8 @@
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -208,6 +210,32 @@ def test_no_version_has_a_half_set_of_tags(home, tmp_path, model):
     with sqlite3.connect(home / "mlflow.db") as store:
         keys = {row[0] for row in store.execute("select key from model_version_tags")}
     assert {"as_of", "features", "categorical", "metrics", "model_sha256", "alias"} <= keys
+
+
+def test_asking_again_takes_no_mlflow(home, tmp_path, model):
+    """Neither who is champion nor the model itself, in a process that begins anew."""
+    add(model, tmp_path)
+    asked = registry.list_versions()
+    assert (home / "registry_answer.json").exists()
+    code = (
+        "import sys; from ml import registry;"
+        f"held = registry.champion({NAME!r});"
+        "assert held.pipeline.predict_proba is not None;"
+        "print(registry.list_versions(), 'mlflow' in sys.modules)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert said.strip() == f"{asked} False"
+
+
+def test_what_mlflow_said_holds_until_the_store_changes(home, tmp_path, model):
+    add(model, tmp_path)
+    assert registry.champion_version(NAME) == "1"
+    registry._client().delete_registered_model_alias(NAME, "champion")
+    assert registry.champion_version(NAME) is None
+    (home / "registry_answer.json").write_text("{}")
+    assert [entry.version for entry in registry.list_versions(NAME)] == ["1"]
 
 
 @pytest.mark.usefixtures("home")

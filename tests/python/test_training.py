@@ -57,7 +57,7 @@ def home(tmp_path, monkeypatch, empty_store):
 
 def train(campus: University, as_of: datetime = AS_OF, **changes: Any) -> dict[str, Any]:
     run_id = changes.pop("run_id", "run-1")
-    (row,) = training.train(
+    (row,) = retraining.train(
         NAME,
         build=campus.build(as_of, run_id, **changes),
         spine=campus.spine(as_of),
@@ -366,6 +366,7 @@ def test_a_linear_model_trains_and_its_explanations_are_shap(campus):
         ({"retrain": {"policy": "sometimes", "max_age_days": 1}}, "policy is 'sometimes'"),
         ({"promotion": {**META["promotion"], "metric": "accuracy"}}, "metric is 'accuracy'"),
         ({"promotion": {"metric": "roc_auc", "margin": 0.01}}, "minimum, max_milliseconds"),
+        ({"promotion": {"minimum": 0.5}}, "promotion needs a metric"),
     ],
 )
 def test_what_a_use_case_gets_wrong_is_said(campus, changes, said):
@@ -378,7 +379,7 @@ def test_what_a_use_case_gets_wrong_is_said(campus, changes, said):
 def test_a_label_given_before_its_horizon_passed_is_refused(campus):
     spine = campus.connection.sql("select nim, cutoff, 0 as label from weeks")
     with pytest.raises(InsighteraError, match="horizon of 60 days ends after as_of"):
-        training.train(
+        retraining.train(
             NAME,
             build=campus.build(AS_OF),
             spine=spine,
@@ -397,7 +398,7 @@ def test_a_label_given_before_its_horizon_passed_is_refused(campus):
 )
 def test_a_spine_that_is_none_is_said_so(campus, query, said):
     with pytest.raises(InsighteraError, match=said):
-        training.train(
+        retraining.train(
             NAME,
             build=campus.build(AS_OF),
             spine=campus.connection.sql(query),
