@@ -177,9 +177,11 @@ def _dbt_build(instant: datetime, select: str) -> str:
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{instant:%Y-%m-%dT%H%M}.log"
     command = [str(Path(sys.executable).parent / "dbt"), "--no-use-colors", "build"]
-    command += ["--vars", json.dumps({"as_of": f"{instant:%Y-%m-%d %H:%M:%S}"})]
     command += ["--select", select] if select else []
-    environment = os.environ | {"DBT_PROFILES_DIR": str(settings.PROJECT / "profiles")}
+    environment = os.environ | {
+        "DBT_PROFILES_DIR": str(settings.PROJECT / "profiles"),
+        "INSIGHTERA_AS_OF": f"{instant:%Y-%m-%d %H:%M:%S}",
+    }
     with log.open("w") as handle:
         done = subprocess.run(  # noqa: S603
             command,

@@ -62,11 +62,7 @@
                 when typed.loaded_at > {{ build_started_at() }} then 'loaded_at in the future'
             end as broken_rule
         from typed
-        where
-            typed.loaded_at is null
-            or typed.recorded_at is null
-            or typed.loaded_at < {{ as_of() }}
-            or typed.loaded_at > {{ build_started_at() }}
+        where {{ is_visible('typed') }}
     ),
 
     -- almost every key stands once: only the others are worth sorting

@@ -61,8 +61,7 @@ class University:
 
     def build(self, *arguments: str, as_of: str = "", **environment: str) -> str:
         """`dbt build`, which must be green; returns its output."""
-        variables = ["--vars", f"{{as_of: '{as_of}'}}"] if as_of else []
-        done = self.dbt("build", *variables, *arguments, **environment)
+        done = self.dbt("build", *arguments, **{"INSIGHTERA_AS_OF": as_of}, **environment)
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         return done.stdout
 

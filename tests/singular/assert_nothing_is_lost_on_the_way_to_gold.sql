@@ -1,28 +1,31 @@
--- Every raw row that keeps the contract is in its fact, once; the others are in quarantine. Were a fact to miss rows,
--- the numbers on every dashboard would be too small without anyone noticing.
+-- Every raw row that the build may see is in its fact, once, or in quarantine. Were a fact to miss rows, the numbers on
+-- every dashboard would be too small without anyone noticing. Counted from the raw rows, so that an error in staging
+-- cannot hide itself.
 with
 counts as (
+    {%- for fact, source_name, table_name in [
+        ('fact_aktivitas_lms', 'lms', 'aktivitas'),
+        ('fact_kehadiran_mahasiswa', 'presensi', 'kehadiran_mahasiswa'),
+        ('fact_pengumpulan_tugas', 'lms', 'pengumpulan'),
+        ('fact_perkuliahan', 'siakad', 'nilai'),
+    ] %}
     select
-        'fact_kehadiran_mahasiswa' as fact,
-        (select count(*) from {{ ref('stg_presensi__kehadiran_mahasiswa') }}) as staged_count,
-        (select count(*) from {{ ref('fact_kehadiran_mahasiswa') }}) as fact_count
-    union all
-    select
-        'fact_aktivitas_lms' as fact,
-        (select count(*) from {{ ref('stg_lms__aktivitas') }}) as staged_count,
-        (select count(*) from {{ ref('fact_aktivitas_lms') }}) as fact_count
-    union all
-    select
-        'fact_pengumpulan_tugas' as fact,
-        (select count(*) from {{ ref('stg_lms__pengumpulan') }}) as staged_count,
-        (select count(*) from {{ ref('fact_pengumpulan_tugas') }}) as fact_count
-    union all
-    select
-        'fact_perkuliahan' as fact,
-        (select count(*) from {{ ref('stg_siakad__nilai') }}) as staged_count,
-        (select count(*) from {{ ref('fact_perkuliahan') }}) as fact_count
+        '{{ fact }}' as fact,
+        (
+            select count(*)
+            from ({{ raw_seen(source_name, table_name) }}) as seen
+            where {{ is_visible('seen') }}
+        ) as raw_count,
+        (
+            select count(*)
+            from {{ ref('quarantine') }}
+            where table_name = '{{ source_name }}.{{ table_name }}'
+        ) as quarantined_count,
+        (select count(*) from {{ ref(fact) }}) as fact_count
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 )
 
 select *
 from counts
-where staged_count <> fact_count
+where raw_count <> quarantined_count + fact_count

@@ -1,20 +1,18 @@
 {{ config(materialized='table') }}
 
+{#- The environment's instant is read by this file alone; --vars makes dbt parse the whole project again. -#}
+{%- set instant = var('as_of') or env_var('INSIGHTERA_AS_OF', '') -%}
+{%- if instant and not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9.]+)?)?', instant) -%}
+    {%- do exceptions.raise_compiler_error(
+        'as_of is "' ~ instant ~ '", which is no instant: write 2024-03-01 or 2024-03-01 06:00 (UTC).'
+    ) -%}
+{%- endif -%}
+
 with
 loaded as (
     {%- for source_name, table_name in raw_tables() %}
-    {%- set types = raw_types(raw(source_name, table_name)) %}
     select max(times.loaded_at) as loaded_at
-    from (
-        select {{ raw_loaded_at('untyped', types) }} as loaded_at
-        from (
-            select
-                {{ raw_text('raw_rows.loaded_at', types.loaded_at) if 'loaded_at' in types else 'null' }}
-                    as raw_loaded_at,
-                {{ raw_text('raw_rows.recorded_at', types.get('recorded_at', 'VARCHAR')) }} as raw_recorded_at
-            from {{ raw(source_name, table_name) }} as raw_rows
-        ) as untyped
-    ) as times
+    from ({{ raw_seen(source_name, table_name) }}) as times
     -- a row from the future is refused; it must not drag the build along
     where times.loaded_at <= {{ build_started_at() }}
     {{ 'union all' if not loop.last }}
@@ -28,8 +26,8 @@ newest as (
 
 final as (
     select
-        {% if var('as_of') -%}
-        cast('{{ var('as_of') }}' as timestamp)
+        {% if instant -%}
+        cast('{{ instant }}' as timestamp)
         {%- else -%}
         newest.loaded_at + interval '1 microsecond'
         {%- endif %} as as_of,
