@@ -2,7 +2,7 @@
 
 {#- The environment's instant is read by this file alone; --vars makes dbt parse the whole project again. -#}
 {%- set instant = var('as_of') or env_var('INSIGHTERA_AS_OF', '') -%}
-{%- if instant and not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9.]+)?)?', instant) -%}
+{%- if instant and not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+)?', instant) -%}
     {%- do exceptions.raise_compiler_error(
         'as_of is "' ~ instant ~ '", which is no instant: write 2024-03-01 or 2024-03-01 06:00 (UTC).'
     ) -%}
