@@ -1,0 +1,16 @@
+{% macro monitored_use_cases() -%}
+    {#- The use cases that monitoring watches, as {name: {name of the join: feature table}}; the names of the join are
+        those of the use case's training model. It stands here, and not only in the Python models, because dbt wants
+        to know a model's parents while it parses.
+        Use: `{% for name, tables in monitored_use_cases().items() %}`. -#}
+    {{ return({
+        'student_dropout': {
+            'academic': 'features_mahasiswa_academic',
+            'assessment': 'features_mahasiswa_assessment',
+            'attendance': 'features_mahasiswa_attendance',
+            'cohort': 'features_mahasiswa_cohort',
+            'demographic': 'features_mahasiswa_demographic',
+            'engagement': 'features_mahasiswa_engagement',
+        },
+    }) }}
+{%- endmacro %}
