@@ -28,7 +28,7 @@ build: $(STAMP)  ## dbt build over the demo university, or $$INSIGHTERA_RAW; the
 	@$(BIN)/insightera where
 
 test: $(STAMP) lint  ## every check and every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-fast: $(STAMP)  ## the tests that drive no dbt build
 	$(BIN)/pytest -m "not slow"

@@ -116,9 +116,7 @@ def test_next_day_scores_what_changed_and_equals_a_full_scoring(demo: University
 
 def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None:
     before, serving = lake(demo), digest(demo.home / "serving.duckdb")
-    done = demo.dbt(
-        "build", "--vars", json.dumps({"as_of": tomorrow(demo), "largest_high_share": -1})
-    )
+    done = demo.dbt("build", "--vars", "{largest_high_share: -1}", INSIGHTERA_AS_OF=tomorrow(demo))
     assert done.returncode != 0
     after = lake(demo)
     branches = sorted(set(after["refs"]) - set(before["refs"]))
@@ -141,8 +139,8 @@ def test_killed_between_audit_and_publication(demo: University) -> None:
     """kill -9 as soon as the audit branch stands; then the same build again."""
     before, as_of = lake(demo), tomorrow(demo)
     process = subprocess.Popen(
-        [Path(sys.executable).parent / "dbt", "build", "--vars", json.dumps({"as_of": as_of})],
-        env=demo.env(),
+        [Path(sys.executable).parent / "dbt", "build"],
+        env=demo.env(INSIGHTERA_AS_OF=as_of),
         cwd=PROJECT,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
@@ -167,13 +165,8 @@ def test_killed_between_audit_and_publication(demo: University) -> None:
 def test_two_builds_at_once(demo: University) -> None:
     """The second one stops with a message that says who is at work and what to do."""
     first = subprocess.Popen(
-        [
-            Path(sys.executable).parent / "dbt",
-            "build",
-            "--vars",
-            json.dumps({"as_of": tomorrow(demo)}),
-        ],
-        env=demo.env(),
+        [Path(sys.executable).parent / "dbt", "build"],
+        env=demo.env(INSIGHTERA_AS_OF=tomorrow(demo)),
         cwd=PROJECT,
         stdout=subprocess.DEVNULL,
     )
@@ -243,6 +236,23 @@ def test_mistakes_are_answered_in_words(demo: University) -> None:
         assert expected in done.stderr, (arguments, done.stderr)
 
 
+def test_an_altered_model_is_refused_in_words(demo: University) -> None:
+    """The champion's file is not what was registered: nothing is scored with it, and a line says so."""
+    before = lake(demo)
+    (version,) = demo.query("select champion_version from ml.train_student_dropout")[0]
+    for model in (demo.home / "mlartifacts").rglob("model.pkl"):
+        model.write_bytes(model.read_bytes() + b" ")
+    done = demo.dbt("build", INSIGHTERA_AS_OF=tomorrow(demo))
+    for model in (demo.home / "mlartifacts").rglob("model.pkl"):
+        model.write_bytes(model.read_bytes()[:-1])
+    assert done.returncode != 0
+    said = [line for line in done.stdout.splitlines() if "score_student_dropout: Model" in line]
+    assert len(said) == 1, "said in one line of its own, whatever dbt makes of it besides"
+    assert f"Model student_dropout version {version}: " in said[0]
+    assert "is not the file that was registered" in said[0]
+    assert lake(demo) == before
+
+
 def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -> None:
     demo.build(as_of=tomorrow(demo))
     before = lake(demo)
@@ -256,7 +266,7 @@ def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -
 
 
 def test_replay_walks_through_history(tmp_path: Path) -> None:
-    """Each step publishes what was known then; a finished replay does nothing the second time."""
+    """Each step publishes what was known then."""
     here = University(tmp_path / "home", None, tmp_path / "target")
     arguments = ("replay", "--from", "2024-01-08", "--to", "2024-02-08", "--every", "4w")
     done = insightera(here, *arguments)
