@@ -4,10 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/core.lock
 STAMP := $(VENV)/.installed
+SUPERSET := .venv-superset
+SUPERSET_PYTHON ?= $(PYTHON)
+SUPERSET_STAMP := $(SUPERSET)/.installed
+PORT ?= 8088
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install build test test-fast lint docs bench-oulad bench-builds bench-pit bench-scoring lock clean
+.PHONY: help install build dashboards test test-fast lint docs bench-oulad bench-builds bench-pit bench-scoring lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,12 +37,26 @@ test: $(STAMP) lint  ## every check and every test
 test-fast: $(STAMP)  ## the tests that drive no dbt build
 	$(BIN)/pytest -m "not slow"
 
-lint: $(STAMP)  ## ruff, mypy, sqlfluff, yamllint
+lint: $(STAMP)  ## ruff, mypy, sqlfluff, yamllint, dashboards against the project
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
 	$(BIN)/sqlfluff lint --processes 2 models tests/singular analyses
+	$(BIN)/insightera dashboards check
+
+dashboards: $(STAMP) $(SUPERSET_STAMP)  ## install, import and serve the dashboards on 127.0.0.1:8088 (PORT=…)
+	$(BIN)/insightera dashboards serve --port $(PORT)
+
+$(SUPERSET_STAMP): requirements/superset.lock
+	@$(SUPERSET_PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+		{ echo "Superset needs Python 3.10, 3.11 or 3.12; this is $$($(SUPERSET_PYTHON) --version 2>&1)." \
+		"Name one that fits: make dashboards SUPERSET_PYTHON=python3.11"; exit 2; }
+	@echo "Installing Superset into $(SUPERSET) (a minute or two, once) …"
+	test -x $(SUPERSET)/bin/python || $(SUPERSET_PYTHON) -m venv $(SUPERSET)
+	$(SUPERSET)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(SUPERSET)/bin/uv pip sync --quiet --compile-bytecode --python $(SUPERSET)/bin/python $<
+	@touch $@
 
 docs: $(STAMP)  ## the dbt docs site, in target/
 	$(BIN)/dbt docs generate
@@ -58,6 +76,8 @@ bench-scoring: $(STAMP)  ## incremental against full scoring
 lock: $(STAMP)  ## resolve requirements/core.in anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy requires-python \
 		requirements/core.in --output-file $(LOCK)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 \
+		requirements/superset.in --output-file requirements/superset.lock
 
 clean:  ## forget what was built (not the environment)
 	rm -rf var target logs

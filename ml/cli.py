@@ -27,10 +27,12 @@ imports = typer.Typer(help="Turn a public dataset into raw extracts.", no_args_i
 features = typer.Typer(help="Look at features.", no_args_is_help=True)
 predictions = typer.Typer(help="Read, compare and roll back predictions.", no_args_is_help=True)
 models = typer.Typer(help="List and promote model versions.", no_args_is_help=True)
+dashboards = typer.Typer(help="Serve and check the dashboards.", no_args_is_help=True)
 app.add_typer(imports, name="import")
 app.add_typer(features, name="features")
 app.add_typer(predictions, name="predictions")
 app.add_typer(models, name="models")
+app.add_typer(dashboards, name="dashboards")
 
 console = Console()
 errors = Console(stderr=True)
@@ -331,6 +333,42 @@ def models_promote(
     console.print(f"{name} version {version} is champion. The next build rescores everyone.")
 
 
+@dashboards.command("serve")
+def dashboards_serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8088,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    threads: Annotated[int, typer.Option(help="Charts that a process answers at a time.")] = 8,
+) -> None:
+    """Bring Superset and the dashboards up to date, serve them, and print address and login."""
+    from ml.dashboard_server import prepare
+
+    start = prepare(host, port, workers=workers, threads=threads)
+    console.print("Starting Superset …")
+    sys.stdout.flush()
+    os.execve(start.command[0], start.command, dict(start.environment))  # noqa: S606
+
+
+@dashboards.command("check")
+def dashboards_check(
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder of the YAML; default superset/.")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="dbt's manifest.json; default: the project, parsed anew.")
+    ] = None,
+) -> None:
+    """Check that charts, datasets, reports and exposures agree, down to the columns."""
+    from ml.dashboards import check
+
+    files, problems = check(folder, manifest)
+    for problem in problems:
+        errors.print(problem, highlight=False, markup=False, soft_wrap=True)
+    if problems:
+        raise InsighteraError(f"{len(problems)} problems in {files} files of the dashboards.")
+    console.print(f"{files} files of the dashboards agree with the project.")
+
+
 @app.command()
 def where() -> None:
     """Say what the last build made, and where to look next."""
@@ -343,6 +381,7 @@ def where() -> None:
         "  insightera models list                  the versions behind it\n"
         "  insightera features get NIM             what was known of a student\n"
         f"  {settings.serving()}   what dashboards read\n"
+        "  make dashboards                         the dashboards, on http://127.0.0.1:8088\n"
         "  make docs                               every model, column and test, with lineage\n"
         "(the commands live in .venv/bin; README.md goes on from here)",
         highlight=False,

@@ -6,6 +6,10 @@ def model(dbt, session):
     return serving.replace(
         build=dbt.ref("this_build"),
         tables={
+            "report_academic_semester": dbt.ref("report_academic_semester"),
+            "report_courses": dbt.ref("report_courses"),
+            "report_dropout_risk_factors": dbt.ref("report_dropout_risk_factors"),
+            "report_enrolment": dbt.ref("report_enrolment"),
             "report_quarantine": dbt.ref("report_quarantine"),
             "report_receipts": dbt.ref("report_receipts"),
             "report_student_dropout_risk": dbt.ref("report_student_dropout_risk"),

@@ -3,8 +3,45 @@ risks as (
     select * from {{ ref('published_student_dropout_risk') }}
 ),
 
+week_ago as (
+    select * from {{ ref('published_student_dropout_risk_week_ago') }}
+),
+
 mahasiswa as (
     select * from {{ ref('dim_mahasiswa_current') }}
+),
+
+factors as (
+    select * from {{ ref('report_dropout_risk_factors') }}
+),
+
+comparison as (
+    select count(*) as prediction_count
+    from week_ago
+),
+
+raising as (
+    select
+        factors.nim,
+        factors.raising_rank,
+        factors.factor_label || ': ' || factors.factor_value as reason
+    from factors
+    where
+        factors.is_raising
+        and factors.raising_rank <= 3
+),
+
+reasons as (
+    select
+        raising.nim,
+        concat_ws(
+            '; ',
+            max(case when raising.raising_rank = 1 then raising.reason end),
+            max(case when raising.raising_rank = 2 then raising.reason end),
+            max(case when raising.raising_rank = 3 then raising.reason end)
+        ) as raising_factors
+    from raising
+    group by raising.nim
 ),
 
 final as (
@@ -18,6 +55,30 @@ final as (
         risks.dropout_probability,
         risks.risk_category,
         risks.predicted_dropout,
+        case
+            when risks.risk_score < 10 then '0-10 %'
+            when risks.risk_score < 20 then '10-20 %'
+            when risks.risk_score < 30 then '20-30 %'
+            when risks.risk_score < 40 then '30-40 %'
+            when risks.risk_score < 50 then '40-50 %'
+            when risks.risk_score < 60 then '50-60 %'
+            when risks.risk_score < 70 then '60-70 %'
+            when risks.risk_score < 80 then '70-80 %'
+            when risks.risk_score < 90 then '80-90 %'
+            else '90-100 %'
+        end as risk_band,
+        cast(case when risks.risk_category = 'High' then 100 else 0 end as double) as high_percent,
+        week_ago.risk_score as previous_risk_score,
+        risks.risk_score - week_ago.risk_score as risk_change,
+        -- below five points a move says little: one week of missed meetings makes as much
+        case
+            when comparison.prediction_count = 0 then 'Not known: no prediction is a week old yet'
+            when week_ago.nim is null then 'New: no prediction a week ago'
+            when risks.risk_score - week_ago.risk_score >= 5 then 'Rose by 5 points or more'
+            when risks.risk_score - week_ago.risk_score <= -5 then 'Fell by 5 points or more'
+            else 'Moved by less than 5 points'
+        end as change_since_last_week,
+        coalesce(reasons.raising_factors, 'nothing in particular') as raising_factors,
         risks.contributing_factors,
         risks.model_name,
         risks.model_version,
@@ -25,6 +86,9 @@ final as (
         risks.prediction_timestamp
     from risks
     inner join mahasiswa on risks.nim = mahasiswa.nim
+    cross join comparison
+    left join week_ago on risks.nim = week_ago.nim
+    left join reasons on risks.nim = reasons.nim
     -- a prediction for who has left since is history, not a risk
     where mahasiswa.is_active
 )
