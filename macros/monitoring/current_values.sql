@@ -6,7 +6,12 @@
             use_case: name. features: {name of the join: feature table's model}, as training has them.
         Gives `use_case`, `feature_name`, `number_value`, `category_value`, `row_count`; no rows without a champion. -#}
     {%- set relations = {} -%}
-    {%- for name, model in features.items() -%} {%- do relations.update({name: ref(model)}) -%} {%- endfor -%}
+    {%- for name, model in features.items() -%}
+        {#- the join decides what held at `as_of`, but need not read years of versions that cannot -#}
+        {%- do relations.update({
+            name: '(select * from ' ~ ref(model) ~ ' where valid_from <= ' ~ as_of() ~ ' and valid_to > ' ~ as_of() ~ ')'
+        }) -%}
+    {%- endfor -%}
     {%- set spine = ref('label_' ~ use_case) -%}
     {%- set training = ref('monitor_training_values') -%}
     {%- if not execute -%} {{ return('') }} {%- endif -%}
