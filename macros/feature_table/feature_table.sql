@@ -22,7 +22,16 @@
     {%- set settings = model_meta('feature_table') -%}
     {%- set now = feature_build_instant() -%}
     {%- set before = feature_table_state(existing) if existing is not none and not should_full_refresh() else none -%}
-    {%- set code = local_md5(model.raw_code ~ tojson(settings) ~ tojson(model.columns | list)) -%}
+    {%- set names = {
+        'scope': this.identifier ~ '__scope',
+        'points': this.identifier ~ '__points',
+        'versions': this.identifier ~ '__versions',
+        'corrected': this.identifier ~ '__corrected',
+    } -%}
+    {#- compiled, so that a changed macro counts as a changed model -#}
+    {%- set code = local_md5(
+        compiled_code ~ feature_versions_sql(settings, [], names, none) ~ tojson(settings) ~ tojson(model.columns | list)
+    ) -%}
     {%- set is_same_code = before is not none and before.code == code -%}
     {%- set mode = 'full' -%}
     {%- if is_same_code and before.as_of == now -%}
@@ -30,12 +39,6 @@
     {%- elif is_same_code and before.as_of < now -%}
         {%- set mode = 'incremental' -%}
     {%- endif -%}
-    {%- set names = {
-        'scope': this.identifier ~ '__scope',
-        'points': this.identifier ~ '__points',
-        'versions': this.identifier ~ '__versions',
-        'corrected': this.identifier ~ '__corrected',
-    } -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
