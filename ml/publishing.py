@@ -7,7 +7,7 @@ written by the next.
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
@@ -67,25 +67,6 @@ def publish(
     reconcile([table])
     _drop_published_branches(table)
     return empty if lake.head(table) is None else predictions.current(table, as_of=run.as_of)
-
-
-def published_before(
-    published: duckdb.DuckDBPyRelation,
-    *,
-    table: str,
-    days: int,
-    build: duckdb.DuckDBPyRelation,
-    connection: duckdb.DuckDBPyConnection,  # noqa: ARG001  (the thin models pass it alike)
-) -> pa.Table:
-    """Each entity's prediction as it stood `days` before the build's `as_of`.
-
-    `published`: the published model's relation, for its columns. No rows where nothing on `main`
-    is that old.
-    """
-    run = Build.of(build.to_arrow_table().to_pylist()[0])
-    if not lake.exists(table) or lake.head(table) is None:
-        return lake.compatible(published.limit(0).to_arrow_table().schema).empty_table()
-    return predictions.current(table, as_of=run.as_of - timedelta(days=days))
 
 
 def receipts(

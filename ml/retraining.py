@@ -39,6 +39,47 @@ DECISION = pa.schema(
 )
 
 
+VERSIONS = pa.schema(
+    [
+        ("use_case", pa.string()),
+        ("model_version", pa.string()),
+        ("role", pa.string()),  # champion, challenger, former
+        ("decision", pa.string()),
+        ("roc_auc", pa.float64()),
+        ("pr_auc", pa.float64()),
+        ("brier", pa.float64()),
+        ("calibration_error", pa.float64()),
+        ("base_rate", pa.float64()),
+        ("features", pa.int64()),
+        ("trained_as_of", pa.timestamp("us")),
+        ("git_commit", pa.string()),
+    ]
+)
+MEASURES = ("roc_auc", "pr_auc", "brier", "calibration_error", "base_rate")
+
+
+def versions(*, build: Any) -> pa.Table:
+    """Every registered version of the build's use cases that was trained by its `as_of`
+    (`VERSIONS`). No model is loaded.
+    """
+    made = Build.of(one_row(build))
+    rows = [
+        {
+            "use_case": entry.name,
+            "model_version": entry.version,
+            "role": ", ".join(entry.aliases) or "former",
+            "decision": entry.tags.get("decision"),
+            **{measure: entry.metrics.get(measure) for measure in MEASURES},
+            "features": len(entry.features),
+            "trained_as_of": entry.as_of,
+            "git_commit": entry.tags.get("git_commit"),
+        }
+        for entry in registry.list_versions()
+        if entry.name in made.use_cases and entry.as_of <= made.as_of
+    ]
+    return pa.Table.from_pylist(rows, schema=VERSIONS)
+
+
 def train(
     name: str,
     *,

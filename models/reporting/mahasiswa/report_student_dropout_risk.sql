@@ -3,8 +3,8 @@ risks as (
     select * from {{ ref('published_student_dropout_risk') }}
 ),
 
-week_ago as (
-    select * from {{ ref('published_student_dropout_risk_week_ago') }}
+history as (
+    select * from {{ ref('monitor_prediction_history') }}
 ),
 
 mahasiswa as (
@@ -13,6 +13,28 @@ mahasiswa as (
 
 factors as (
     select * from {{ ref('report_dropout_risk_factors') }}
+),
+
+old_enough as (
+    select
+        history.entity_key as nim,
+        100 * history.probability as risk_score,
+        row_number() over (
+            partition by history.entity_key
+            order by history.prediction_timestamp desc
+        ) as age_rank
+    from history
+    where
+        history.use_case = 'student_dropout'
+        and history.prediction_timestamp <= {{ as_of() }} - interval '7' day
+),
+
+week_ago as (
+    select
+        old_enough.nim,
+        old_enough.risk_score
+    from old_enough
+    where old_enough.age_rank = 1
 ),
 
 comparison as (

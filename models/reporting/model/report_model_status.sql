@@ -1,0 +1,172 @@
+with
+receipts as (
+    select * from {{ ref('published_receipts') }}
+),
+
+versions as (
+    select * from {{ ref('trained_versions') }}
+),
+
+performance as (
+    select * from {{ ref('monitor_performance') }}
+),
+
+history as (
+    select * from {{ ref('monitor_prediction_history') }}
+),
+
+drift as (
+    select * from {{ ref('monitor_drift') }}
+),
+
+freshness as (
+    select * from {{ ref('monitor_freshness') }}
+),
+
+quarantine as (
+    select * from {{ ref('quarantine') }}
+),
+
+champions as (
+    select
+        count(*) as champion_count,
+        max(versions.model_version) as model_version,
+        max(versions.roc_auc) as roc_auc,
+        max(versions.trained_as_of) as trained_as_of
+    from versions
+    where
+        versions.use_case = 'student_dropout'
+        and versions.role = 'champion'
+),
+
+publications as (
+    select
+        count(*) as publication_count,
+        max(receipts.published_at) as published_at
+    from receipts
+),
+
+outcomes as (
+    select
+        count(*) as week_count,
+        avg(100 * performance.mean_probability) as predicted_percent,
+        avg(100 * performance.observed_rate) as observed_percent
+    from performance
+),
+
+predictions as (
+    select min(history.prediction_timestamp) as first_at
+    from history
+),
+
+drifted as (
+    select
+        count(*) as watched_count,
+        count(case when drift.is_drifted then 1 end) as drifted_count
+    from drift
+),
+
+stale as (
+    select
+        count(*) as watched_count,
+        count(case when freshness.is_stale then 1 end) as stale_count,
+        min(case when freshness.is_stale then freshness.table_name end) as first_stale
+    from freshness
+),
+
+refused as (
+    select count(*) as row_count
+    from quarantine
+),
+
+answers as (
+    select
+        1 as question_number,
+        'Which model predicts?' as question,
+        case
+            when champions.champion_count = 0 then 'None yet: too few labels have matured'
+            else
+                'Version ' || champions.model_version || ', trained as of '
+                || cast(cast(champions.trained_as_of as date) as varchar) || ', ROC AUC '
+                || coalesce(cast(cast(champions.roc_auc as decimal(4, 2)) as varchar), 'unknown')
+                || ' (0.5 is chance, 1 is perfect)'
+        end as answer,
+        champions.champion_count > 0 as is_fine
+    from champions
+    union all
+    select
+        2 as question_number,
+        'When was it last published?' as question,
+        case
+            when publications.publication_count = 0 then 'Never: no build has passed its audit yet'
+            else
+                cast(cast(publications.published_at as date) as varchar) || ', publication '
+                || cast(publications.publication_count as varchar)
+        end as answer,
+        publications.publication_count > 0 as is_fine
+    from publications
+    union all
+    select
+        3 as question_number,
+        'Did the predictions come true?' as question,
+        case
+            when outcomes.week_count > 0
+                then
+                    'On average ' || cast(cast(outcomes.predicted_percent as decimal(5, 1)) as varchar)
+                    || ' % was predicted, ' || cast(cast(outcomes.observed_percent as decimal(5, 1)) as varchar)
+                    || ' % came (' || cast(outcomes.week_count as varchar) || ' weeks)'
+            when predictions.first_at is null then 'Not known: nothing is predicted yet'
+            else
+                'Not known yet: the first predictions are of '
+                || cast(cast(predictions.first_at as date) as varchar)
+                || ', and their outcomes take {{ var("dropout_horizon_days") }} days'
+        end as answer,
+        true as is_fine
+    from outcomes
+    cross join predictions
+    union all
+    select
+        4 as question_number,
+        'Has what the model sees changed?' as question,
+        case
+            when drifted.watched_count = 0 then 'Not known: there is no champion to compare with'
+            else
+                cast(drifted.drifted_count as varchar) || ' of ' || cast(drifted.watched_count as varchar)
+                || ' columns have drifted since it was trained'
+        end as answer,
+        drifted.drifted_count = 0 as is_fine
+    from drifted
+    union all
+    select
+        5 as question_number,
+        'Is the data fresh?' as question,
+        case
+            when stale.stale_count = 0 then 'All ' || cast(stale.watched_count as varchar) || ' tables are'
+            else
+                cast(stale.stale_count as varchar) || ' of ' || cast(stale.watched_count as varchar)
+                || ' are stale, ' || stale.first_stale || ' among them'
+        end as answer,
+        stale.stale_count = 0 as is_fine
+    from stale
+    union all
+    select
+        6 as question_number,
+        'Were rows refused?' as question,
+        case
+            when refused.row_count = 0 then 'None: every row of the extracts keeps the raw contract'
+            else cast(refused.row_count as varchar) || ' rows are in quarantine'
+        end as answer,
+        refused.row_count = 0 as is_fine
+    from refused
+),
+
+final as (
+    select
+        answers.question_number,
+        answers.question,
+        answers.answer,
+        case when answers.is_fine then 'fine' else 'look at it' end as verdict
+    from answers
+)
+
+select * from final

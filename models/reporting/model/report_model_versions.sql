@@ -1,0 +1,24 @@
+with
+versions as (
+    select * from {{ ref('trained_versions') }}
+),
+
+final as (
+    select
+        versions.use_case,
+        versions.model_version,
+        'version ' || versions.model_version || ' (' || versions.role || ')' as version_label,
+        versions.role,
+        versions.decision,
+        versions.roc_auc,
+        versions.pr_auc,
+        versions.brier,
+        versions.calibration_error,
+        versions.base_rate,
+        versions.features,
+        versions.trained_as_of,
+        versions.git_commit
+    from versions
+)
+
+select * from final

@@ -1,0 +1,19 @@
+with
+performance as (
+    select * from {{ ref('monitor_performance') }}
+),
+
+final as (
+    select
+        performance.use_case,
+        performance.model_version,
+        performance.week_start,
+        performance.row_count,
+        100 * performance.mean_probability as predicted_percent,
+        100 * performance.observed_rate as observed_percent,
+        performance.roc_auc,
+        performance.brier
+    from performance
+)
+
+select * from final
