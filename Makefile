@@ -11,7 +11,7 @@ PORT ?= 8088
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install build dashboards test test-fast lint docs bench-oulad bench-builds bench-pit bench-scoring lock clean
+.PHONY: help install build dashboards test test-fast lint docs bench-oulad bench-builds bench-pit bench-scoring bench-drift lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -72,6 +72,9 @@ bench-pit: $(STAMP)  ## point-in-time join against Polars, pandas and (where it 
 
 bench-scoring: $(STAMP)  ## incremental against full scoring
 	$(BIN)/python benchmarks/scoring.py
+
+bench-drift: $(STAMP)  ## PSI and KS of twenty features against Evidently, in an environment beside
+	$(BIN)/python -m benchmarks.drift
 
 lock: $(STAMP)  ## resolve requirements/core.in anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy requires-python \

@@ -11,21 +11,10 @@ import pyarrow as pa
 
 from ml import lake, registry
 from ml.predictions import OUTCOME, entity_keys
-from ml.sql import identifier, text
+from ml.sql import identifier
 from ml.use_case import Build
 
-TRAINING_VALUES = pa.schema(
-    [
-        ("use_case", pa.string()),
-        ("model_version", pa.string()),  # the champion's
-        ("trained_as_of", pa.timestamp("us")),
-        ("feature_name", pa.string()),
-        ("number_value", pa.float64()),  # null for a category, and where the value was null
-        ("category_value", pa.string()),  # null for a number, and where the value was null
-        ("is_category", pa.bool_()),
-        ("row_count", pa.int64()),
-    ]
-)
+VERSION = pa.schema([("model_version", pa.string()), ("trained_as_of", pa.timestamp("us"))])
 HISTORY = pa.schema(
     [
         ("use_case", pa.string()),
@@ -39,22 +28,28 @@ HISTORY = pa.schema(
 ENTITY_SEPARATOR = "/"  # of the parts of a key, as `insightera predictions history` takes them
 
 
-def training_values(*, build: duckdb.DuckDBPyRelation) -> pa.Table:
-    """How often each value of each feature is in the set that each champion was trained on.
+def training_set(name: str, *, build: duckdb.DuckDBPyRelation) -> pa.Table:
+    """What the champion of use case `name` was trained on: its version, then its features.
 
-    `build`: relation `this_build`. One row (`TRAINING_VALUES`) per use case, feature and distinct
-    value, NULL included; read from the Iceberg snapshot that is bound to the champion's version. A
-    use case without a champion has no rows. Raises InsighteraError where the snapshot is lost.
+    `build`: relation `this_build`. Read from the Iceberg snapshot that is bound to the version;
+    numbers are float64, booleans 0 and 1, categories strings. Without a champion no rows and no
+    features. Raises InsighteraError for an unknown use case, or where the snapshot is lost.
     """
-    run = Build.of(build.to_arrow_table().to_pylist()[0])
-    found = [TRAINING_VALUES.empty_table()]
-    for name in sorted(run.use_cases):
-        champion = next(
-            (v for v in registry.list_versions(name) if registry.CHAMPION in v.aliases), None
-        )
-        if champion is not None:
-            found.append(_values(champion))
-    return pa.concat_tables(found)
+    Build.of(build.to_arrow_table().to_pylist()[0]).use_case(name)
+    versions = registry.list_versions(name)
+    champion = next((v for v in versions if registry.CHAMPION in v.aliases), None)
+    if champion is None:
+        return VERSION.empty_table()
+    rows = lake.read_table(
+        champion.tags["training_table"].removeprefix(f"{lake.NAMESPACE}."),
+        snapshot=int(champion.tags["training_snapshot_id"]),
+        columns=champion.features,
+    ).select(champion.features)
+    known = (champion.version, champion.as_of)
+    for position, (field, value) in enumerate(zip(VERSION, known, strict=True)):
+        constant = pa.repeat(pa.scalar(value, field.type), rows.num_rows)
+        rows = rows.add_column(position, field, constant)
+    return rows
 
 
 def prediction_history(*, build: duckdb.DuckDBPyRelation) -> pa.Table:
@@ -71,45 +66,6 @@ def prediction_history(*, build: duckdb.DuckDBPyRelation) -> pa.Table:
         if lake.exists(table) and lake.head(table) is not None:
             found.append(_history(name, table, run))
     return pa.concat_tables(found)
-
-
-def _values(champion: registry.Version) -> pa.Table:
-    """`TRAINING_VALUES` of one champion."""
-    reader = lake.read(
-        champion.tags["training_table"].removeprefix(f"{lake.NAMESPACE}."),
-        snapshot=int(champion.tags["training_snapshot_id"]),
-        columns=champion.features,
-    )
-    with duckdb.connect() as connection:
-        connection.register("incoming", reader)
-        connection.execute("create table training as from incoming")
-        counts = " union all ".join(
-            _counted(name, name in champion.categorical) for name in champion.features
-        )
-        return (
-            connection.execute(
-                f"""
-            select $name as use_case, $version as model_version,
-                cast($as_of as timestamp) as trained_as_of, counts.*
-            from ({counts}) as counts
-            """,  # noqa: S608
-                {"name": champion.name, "version": champion.version, "as_of": champion.as_of},
-            )
-            .to_arrow_table()
-            .cast(TRAINING_VALUES)
-        )
-
-
-def _counted(feature: str, is_category: bool) -> str:
-    """SQL: the distinct values of one column of `training`, and how many rows have each."""
-    column, absent = identifier(feature), "cast(null as {})"
-    number = absent.format("double") if is_category else f"cast({column} as double)"
-    category = f"cast({column} as varchar)" if is_category else absent.format("varchar")
-    return (
-        f"select {text(feature)} as feature_name, {number} as number_value, "  # noqa: S608
-        f"{category} as category_value, {is_category} as is_category, count(*) as row_count "
-        f"from training group by {column}"
-    )
 
 
 def _history(name: str, table: str, run: Build) -> pa.Table:

@@ -4,10 +4,11 @@
         Arguments
             values: relation or CTE with `group_by`, `number_value` (double) or `category_value` (text), both NULL where
                 the value is NULL, and how often the value is in each sample: `reference_count`, `current_count`. A
-                value may have several rows.
+                value may have several rows. A number may stand for a range of values of which it is the greatest,
+                as `value_points` makes them.
             group_by: list of the columns that name a column under watch.
-        Gives one row per group: `reference_rows`, `current_rows`, `reference_null_share`, `current_null_share`,
-        `reference_mean`, `current_mean` (numbers), `psi`, `psi_noise`, `ks`.
+        Gives one row per group: `reference_rows`, `current_rows`, `reference_null_share`, `current_null_share`, `psi`,
+        `psi_noise`, `ks`.
 
         PSI, the population stability index: sum over bins of (c - r) ln(c / r), r and c the shares of the reference
         and of the current sample (Siddiqi, Credit Risk Scorecards, 2006, ch. 6; it is Jeffreys' divergence).
@@ -26,7 +27,7 @@
         KS: greatest distance of the two empirical distribution functions of a number, rows with NULL left out (the
         statistic of Kolmogorov and Smirnov's two-sample test, SciPy's `ks_2samp`); NULL for categories.
 
-        A sample without rows gives NULL; KS and the means are NULL where one sample has nothing but NULL. -#}
+        A sample without rows gives NULL; KS is NULL where one sample has nothing but NULL. -#}
     {%- set groups = group_by | join(', ') -%}
     with
     counted as (
@@ -49,19 +50,37 @@
         from counted
     ),
 
-    cumulated as (
+    numbers as (
+        select
+            {{ groups }},
+            nullif(sum(reference_number), 0) as reference_numbers,
+            nullif(sum(current_number), 0) as current_numbers
+        from numbered
+        group by {{ groups }}
+    ),
+
+    running as (
         select
             numbered.*,
             sum(reference_number) over upward as reference_up_to,
-            sum(current_number) over upward as current_up_to,
-            sum(reference_number) over whole as reference_numbers,
-            sum(current_number) over whole as current_numbers
+            sum(current_number) over upward as current_up_to
         from numbered
-        window
-            upward as (
-                partition by {{ groups }} order by number_value rows between unbounded preceding and current row
-            ),
-            whole as (partition by {{ groups }})
+        window upward as (
+            partition by {{ groups }} order by number_value rows between unbounded preceding and current row
+        )
+    ),
+
+    cumulated as (
+        select
+            running.*,
+            numbers.reference_numbers,
+            numbers.current_numbers
+        from running
+        inner join numbers
+            on
+                {%- for column in group_by %}
+                {{ 'and ' if not loop.first }}running.{{ column }} = numbers.{{ column }}
+                {%- endfor %}
     ),
 
     -- how many tenths of the reference lie wholly below a value is the number of deciles below it
@@ -84,16 +103,12 @@
             bin,
             sum(reference_count) as reference_count,
             sum(current_count) as current_count,
-            sum(number_value * reference_number) as reference_sum,
-            sum(number_value * current_number) as current_sum,
-            max(reference_numbers) as reference_numbers,
-            max(current_numbers) as current_numbers,
             max(
                 case
                     when number_value is not null
                         then abs(
-                            reference_up_to / nullif(reference_numbers, 0)
-                            - current_up_to / nullif(current_numbers, 0)
+                            reference_up_to / reference_numbers
+                            - current_up_to / current_numbers
                         )
                 end
             ) as distance
@@ -127,8 +142,6 @@
             max(current_rows) as current_rows,
             sum(case when bin = -2 then reference_count else 0 end) as reference_nulls,
             sum(case when bin = -2 then current_count else 0 end) as current_nulls,
-            sum(reference_sum) / nullif(max(reference_numbers), 0) as reference_mean,
-            sum(current_sum) / nullif(max(current_numbers), 0) as current_mean,
             sum((current_share - reference_share) * ln(current_share / reference_share)) as psi,
             max(distance) as ks
         from shares
@@ -141,8 +154,6 @@
         cast(current_rows as bigint) as current_rows,
         reference_nulls / nullif(reference_rows, 0) as reference_null_share,
         current_nulls / nullif(current_rows, 0) as current_null_share,
-        reference_mean,
-        current_mean,
         case when reference_rows > 0 and current_rows > 0 then psi end as psi,
         (1 / nullif(reference_rows, 0) + 1 / nullif(current_rows, 0)) * (bins - 1 + 3 * sqrt(2.0 * (bins - 1)))
             as psi_noise,

@@ -1,12 +1,4 @@
 with
-training_values as (
-    select * from {{ ref('monitor_training_values') }}
-),
-
-feature_values as (
-    select * from {{ ref('monitor_feature_values') }}
-),
-
 prediction_history as (
     select * from {{ ref('monitor_prediction_history') }}
 ),
@@ -16,11 +8,29 @@ labels as (
 ),
 
 champions as (
+    {%- for name in monitored_use_cases() %}
     select distinct
-        training_values.use_case,
-        training_values.model_version,
-        training_values.trained_as_of
-    from training_values
+        '{{ name }}' as use_case,
+        model_version,
+        trained_as_of
+    from {{ ref('monitor_training_' ~ name) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+feature_points as (
+    {%- for name in monitored_use_cases() %}
+    {%- set training, population = ref('monitor_training_' ~ name), ref('monitor_population_' ~ name) %}
+    select
+        '{{ name }}' as use_case,
+        points.*
+    from (
+        {{ value_points(
+            training, population, monitored_features(training, 'number'), monitored_features(training, 'category')
+        ) }}
+    ) as points
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 -- what the champion said of everyone when it first scored them
@@ -50,33 +60,10 @@ latest_predictions as (
     from prediction_history
 ),
 
-samples as (
-    select
-        training_values.use_case,
-        'feature' as subject,
-        training_values.feature_name,
-        training_values.number_value,
-        training_values.category_value,
-        training_values.row_count as reference_count,
-        0 as current_count
-    from training_values
-    union all
-    select
-        feature_values.use_case,
-        'feature' as subject,
-        feature_values.feature_name,
-        feature_values.number_value,
-        feature_values.category_value,
-        0 as reference_count,
-        feature_values.row_count as current_count
-    from feature_values
-    union all
+prediction_points as (
     select
         first_predictions.use_case,
-        'prediction' as subject,
-        'probability' as feature_name,
-        first_predictions.probability as number_value,
-        null as category_value,
+        first_predictions.probability,
         1 as reference_count,
         0 as current_count
     from first_predictions
@@ -84,10 +71,7 @@ samples as (
     union all
     select
         latest_predictions.use_case,
-        'prediction' as subject,
-        'probability' as feature_name,
-        latest_predictions.probability as number_value,
-        null as category_value,
+        latest_predictions.probability,
         0 as reference_count,
         1 as current_count
     from latest_predictions
@@ -100,8 +84,53 @@ samples as (
         and labels.label is null
 ),
 
+points as (
+    select
+        feature_points.use_case,
+        'feature' as subject,
+        feature_points.feature_name,
+        feature_points.number_value,
+        feature_points.category_value,
+        feature_points.reference_count,
+        feature_points.current_count
+    from feature_points
+    union all
+    select
+        prediction_points.use_case,
+        'prediction' as subject,
+        'probability' as feature_name,
+        prediction_points.probability as number_value,
+        null as category_value,
+        prediction_points.reference_count,
+        prediction_points.current_count
+    from prediction_points
+),
+
+means as (
+    {%- for name in monitored_use_cases() %}
+    {%- set training = ref('monitor_training_' ~ name) %}
+    {%- for feature in monitored_features(training, 'number') %}
+    select
+        '{{ name }}' as use_case,
+        'feature' as subject,
+        '{{ feature }}' as feature_name,
+        (select avg({{ finite(feature) }}) from {{ training }}) as reference_mean,
+        (select avg({{ finite(feature) }}) from {{ ref('monitor_population_' ~ name) }}) as current_mean
+    union all
+    {%- endfor %}
+    {%- endfor %}
+    select
+        prediction_points.use_case,
+        'prediction' as subject,
+        'probability' as feature_name,
+        avg(case when prediction_points.reference_count = 1 then prediction_points.probability end) as reference_mean,
+        avg(case when prediction_points.current_count = 1 then prediction_points.probability end) as current_mean
+    from prediction_points
+    group by prediction_points.use_case
+),
+
 measured as (
-    {{ drift('samples', ['use_case', 'subject', 'feature_name']) }}
+    {{ drift('points', ['use_case', 'subject', 'feature_name']) }}
 ),
 
 final as (
@@ -115,8 +144,8 @@ final as (
         measured.current_rows,
         measured.reference_null_share,
         measured.current_null_share,
-        measured.reference_mean,
-        measured.current_mean,
+        means.reference_mean,
+        means.current_mean,
         measured.psi,
         measured.psi_noise,
         measured.ks,
@@ -125,6 +154,11 @@ final as (
         {{ as_of() }} as as_of
     from measured
     inner join champions on measured.use_case = champions.use_case
+    left join means
+        on
+            measured.use_case = means.use_case
+            and measured.subject = means.subject
+            and measured.feature_name = means.feature_name
 )
 
 select * from final

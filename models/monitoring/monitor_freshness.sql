@@ -18,12 +18,15 @@ tables as (
     {%- endfor %}
     union all
     {{ freshness_of(
-        'model', 'monitor_training_values', 'trained_as_of', name=name,
+        'model', 'monitor_training_' ~ name, 'trained_as_of', name=name,
         limit_days=use_case_meta(name).get('retrain', {}).get('max_age_days')
     ) }}
     union all
     -- only who changed is scored again: a prediction is as good as new while its features stand
-    {{ freshness_of('published', 'monitor_prediction_history', 'prediction_timestamp', name=name) }}
+    {{ freshness_of(
+        'published', 'monitor_prediction_history', 'prediction_timestamp', name=name,
+        where="use_case = '" ~ name ~ "'"
+    ) }}
     {%- endfor %}
 ),
 

@@ -1,0 +1,28 @@
+{% macro current_population(use_case) -%}
+    {#- Who is scored at `as_of`, with the champion's features as they were known then, by the join that training and
+        scoring use: the entity's keys, `cutoff`, the features. Without a champion only the keys and `cutoff`.
+        Arguments: use_case (name).
+        Use: as a model of its own, `monitor_population_<use case>`: what reads it reads it many times. -#}
+    {%- set relations = {} -%}
+    {%- for name, model in monitored_use_cases()[use_case].items() -%}
+        {%- do relations.update({name: ref(model)}) -%}
+    {%- endfor -%}
+    {%- set spine = ref('label_' ~ use_case) -%}
+    {%- set wanted = monitored_features(ref('monitor_training_' ~ use_case)) -%}
+    {%- if not execute -%} {{ return('') }} {%- endif -%}
+    {%- set keys = use_case_meta(use_case).entity_keys -%}
+    {%- set population -%}
+        (select {{ keys | join(', ') }}, cutoff from {{ spine }} where label is null)
+    {%- endset -%}
+    {%- if not wanted -%} {{ return('select * from ' ~ population ~ ' as population') }} {%- endif -%}
+    select
+        {%- for column in keys + ['cutoff'] %}
+        {{ column }},
+        {%- endfor %}
+        {%- for column in wanted %}
+        {{ adapter.quote(column) }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        {{ point_in_time_join(population, relations, keys, 'cutoff', known_at='cutoff') }}
+    ) as joined
+{%- endmacro %}

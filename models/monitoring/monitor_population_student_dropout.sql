@@ -1,0 +1,1 @@
+{{ current_population('student_dropout') }}
