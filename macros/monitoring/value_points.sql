@@ -198,7 +198,7 @@
     from {{ relation }}
     cross join scales
     {%- if is_whole %}
-    group by 1
+    group by cell
     {%- endif %}
 {%- endmacro %}
 
