@@ -5,7 +5,10 @@
         Use: as a model of its own, `monitor_population_<use case>`: what reads it reads it many times. -#}
     {%- set relations = {} -%}
     {%- for name, model in monitored_use_cases()[use_case].items() -%}
-        {%- do relations.update({name: ref(model)}) -%}
+        {#- the join decides what held at `as_of`, but need not read years of versions that cannot -#}
+        {%- do relations.update({
+            name: '(select * from ' ~ ref(model) ~ ' where valid_from <= ' ~ as_of() ~ ' and valid_to > ' ~ as_of() ~ ')'
+        }) -%}
     {%- endfor -%}
     {%- set spine = ref('label_' ~ use_case) -%}
     {%- set wanted = monitored_features(ref('monitor_training_' ~ use_case)) -%}
