@@ -58,8 +58,9 @@ $(SUPERSET_STAMP): requirements/superset.lock
 	$(SUPERSET)/bin/uv pip sync --quiet --compile-bytecode --python $(SUPERSET)/bin/python $<
 	@touch $@
 
-docs: $(STAMP)  ## the dbt docs site, in target/
-	$(BIN)/dbt docs generate
+docs: $(STAMP)  ## the documentation as static pages, in target/docs-site/: lineage, glossary, model cards
+	$(BIN)/dbt docs generate --static
+	$(BIN)/insightera docs
 
 bench-oulad: $(STAMP)  ## dropout model on OULAD against a plain baseline; needs OULAD=<folder of the seven tables>
 	$(BIN)/python benchmarks/oulad.py

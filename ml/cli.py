@@ -369,6 +369,20 @@ def dashboards_check(
     console.print(f"{files} files of the dashboards agree with the project.")
 
 
+@app.command("docs")
+def docs(
+    out: Annotated[Path, typer.Option(help="Folder of the site; replaced.")] = Path(
+        "target/docs-site"
+    ),
+    dbt_target: Annotated[Path, typer.Option(help="dbt's target folder.")] = Path("target"),
+) -> None:
+    """Write the static documentation site: lineage, glossary, a model card per use case."""
+    from ml import docs_site
+
+    pages = docs_site.write(docs_site.use_cases(), dbt_target, out)
+    console.print(f"{len(pages)} pages. Open {(out / 'index.html').resolve()}", soft_wrap=True)
+
+
 @app.command()
 def where() -> None:
     """Say what the last build made, and where to look next."""

@@ -261,6 +261,21 @@ def load(name: str, version: str) -> Champion:
     )
 
 
+def document(entry: Version, file: str) -> bytes:
+    """A file that was stored beside a version's model: its card, a picture, its measures.
+
+    Raises InsighteraError where it cannot be read.
+    """
+    where = f"{entry.source.rsplit('/', 1)[0]}/{file}"
+    try:
+        return _bytes(where)
+    except OSError as error:
+        raise InsighteraError(
+            f"Model {entry.name} version {entry.version}: {where} cannot be read ({error}). Restore "
+            "it, or promote another version (`insightera models promote`)."
+        ) from error
+
+
 def promote(name: str, version: str, reason: str) -> None:
     """Make `version` champion because a person says so: also back to an older one.
 
