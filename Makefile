@@ -11,7 +11,7 @@ PORT ?= 8088
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install build dashboards test test-fast lint docs bench-oulad bench-builds bench-pit bench-scoring bench-drift lock clean
+.PHONY: help install build dashboards test test-fast lint ci docs bench-oulad bench-builds bench-pit bench-scoring bench-drift lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -57,6 +57,9 @@ $(SUPERSET_STAMP): requirements/superset.lock
 	$(SUPERSET)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(SUPERSET)/bin/uv pip sync --quiet --compile-bytecode --python $(SUPERSET)/bin/python $<
 	@touch $@
+
+ci: $(STAMP)  ## the checks of a pull request: CONTRIBUTING.md
+	.ci/pull-request
 
 docs: $(STAMP)  ## the documentation as static pages, in target/docs-site/: lineage, glossary, model cards
 	$(BIN)/dbt docs generate --static
