@@ -11,7 +11,7 @@ PORT ?= 8088
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install build dashboards test test-fast lint ci docs bench-oulad bench-builds bench-pit bench-scoring bench-drift lock clean
+.PHONY: help install build dashboards dashboards-pictures test test-fast lint ci docs bench-oulad bench-builds bench-pit bench-scoring bench-drift bench-dashboards lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -48,6 +48,11 @@ lint: $(STAMP)  ## ruff, mypy, sqlfluff, yamllint, dashboards against the projec
 dashboards: $(STAMP) $(SUPERSET_STAMP)  ## install, import and serve the dashboards on 127.0.0.1:8088 (PORT=…)
 	$(BIN)/insightera dashboards serve --port $(PORT)
 
+dashboards-pictures: $(SUPERSET_STAMP)  ## docs/img/ from the dashboards that `make dashboards` serves; needs Chromium
+	$(SUPERSET)/bin/python superset/look.py --url http://127.0.0.1:$(PORT) --user demo --pictures docs/img \
+		--password "$$(cat $${INSIGHTERA_HOME:-var}/superset/demo_password)" \
+		dropout-risk=10 academic-overview=10 model-health=9 > /dev/null
+
 $(SUPERSET_STAMP): requirements/superset.lock
 	@$(SUPERSET_PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
 		{ echo "Superset needs Python 3.10, 3.11 or 3.12; this is $$($(SUPERSET_PYTHON) --version 2>&1)." \
@@ -79,6 +84,9 @@ bench-scoring: $(STAMP)  ## incremental against full scoring
 
 bench-drift: $(STAMP)  ## PSI and KS of twenty features against Evidently, in an environment beside
 	$(BIN)/python -m benchmarks.drift
+
+bench-dashboards: $(STAMP) $(SUPERSET_STAMP)  ## 50 clients at once asking what charts ask, while builds publish
+	$(BIN)/python benchmarks/dashboards.py
 
 lock: $(STAMP)  ## resolve requirements/core.in anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy requires-python \
