@@ -232,8 +232,8 @@ apart, publish on the same machine. After each build the next query must show it
 
 Failures, publications not seen by the next query included: {len(failures)}.
 
-With so many clients that wait for one another, the figure is that of the queue: a single client waits about a
-{chosen.clients}th of the median. Builds and queries share {os.cpu_count()} cores here.
+Sixteen threads answer so many clients, so the figures are those of the queue. Builds, Superset and the clients
+share {os.cpu_count()} cores here.
 
 {platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}.
 """
