@@ -112,9 +112,13 @@ def _need_metadata_store(uri: str) -> None:
     """Ask the store once: a wrong password is told before Superset's own long traceback."""
     if not uri:
         return
-    question = "import sys, sqlalchemy; sqlalchemy.create_engine(sys.argv[1]).connect().close()"
+    # by environment: a command line, and so a password on it, is seen by everyone on the machine
+    question = (
+        "import os, sqlalchemy;"
+        "sqlalchemy.create_engine(os.environ['INSIGHTERA_SUPERSET_URI']).connect().close()"
+    )
     answer = subprocess.run(  # noqa: S603
-        [str(python()), "-c", question, uri], capture_output=True, text=True, check=False
+        [str(python()), "-c", question], capture_output=True, text=True, check=False
     )
     if answer.returncode:
         lines = [line for line in answer.stderr.strip().splitlines() if line.strip()]
