@@ -9,9 +9,10 @@
         Of a number, a point is one value, or a whole cell of neighbouring values standing at its greatest. Sorting all
         values is what costs, and few of them decide. So values first fall into 16384 cells of equal width (three
         standard deviations to either side of the reference's mean; what is beyond falls into the outermost). A cell
-        is resolved into its values only where
+        of several values is resolved into them only where
         - a decile of the reference lies in it, or the reference's least value does: PSI's bins end there;
         - the two distribution functions could be further apart within it than at the end of any cell: KS.
+        A cell of one value is its point already.
         So PSI and KS come out exactly as of all values: nothing is approximated. -#}
     {%- set cells = 16384 -%}
     {%- if not numbers and not categories -%}
@@ -61,6 +62,7 @@
         select
             {{ loop.index }} as feature,
             cell,
+            min(least_value) as least_value,
             max(number_value) as number_value,
             sum(reference_count) as reference_count,
             sum(current_count) as current_count
@@ -102,11 +104,14 @@
             cell
         from compared
         where
-            (reference_up_to = reference_count and reference_count > 0)
-            or floor(10 * (reference_up_to - reference_count) / reference_numbers)
-            <> floor(10 * reference_up_to / reference_numbers)
-            or reference_up_to / reference_numbers - (current_up_to - current_count) / current_numbers > distance
-            or current_up_to / current_numbers - (reference_up_to - reference_count) / reference_numbers > distance
+            least_value < number_value
+            and (
+                (reference_up_to = reference_count and reference_count > 0)
+                or floor(10 * (reference_up_to - reference_count) / reference_numbers)
+                <> floor(10 * reference_up_to / reference_numbers)
+                or reference_up_to / reference_numbers - (current_up_to - current_count) / current_numbers > distance
+                or current_up_to / current_numbers - (reference_up_to - reference_count) / reference_numbers > distance
+            )
     ),
 
     number_points as (
@@ -187,6 +192,7 @@
         {%- endset %}
         case when {{ value }} is not null then {{ cell }} end as cell,
         {%- if is_whole %}
+        min({{ value }}) as least_value,
         max({{ value }}) as number_value,
         {{ 'count(*)' if sample == 0 else '0' }} as reference_count,
         {{ 'count(*)' if sample == 1 else '0' }} as current_count
