@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/core.lock
+SPARK_LOCK := requirements/spark.lock
 STAMP := $(VENV)/.installed
+SPARK_STAMP := $(VENV)/.installed-spark
 SUPERSET := .venv-superset
 SUPERSET_PYTHON ?= $(PYTHON)
 SUPERSET_STAMP := $(SUPERSET)/.installed
@@ -11,7 +13,7 @@ PORT ?= 8088
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install build dashboards dashboards-pictures test test-fast lint ci docs bench-oulad bench-builds bench-pit bench-scoring bench-drift bench-dashboards lock clean
+.PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint ci docs bench-oulad bench-builds bench-pit bench-scoring bench-drift bench-dashboards lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -27,9 +29,19 @@ $(STAMP): $(LOCK) pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
+install-spark: $(SPARK_STAMP)  ## what the `spark` target adds to it (Java 17 is the system's: insightera doctor)
+
+$(SPARK_STAMP): $(STAMP) $(SPARK_LOCK) dbt_adapter/pyproject.toml
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement $(SPARK_LOCK)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable dbt_adapter
+	@touch $@
+
 build: $(STAMP)  ## dbt build over the demo university, or $$INSIGHTERA_RAW; then where to look
 	$(BIN)/dbt build
 	@$(BIN)/insightera where
+
+build-spark: $(SPARK_STAMP)  ## star schema, features and labels on Spark, as Iceberg tables (docs/spark.md)
+	$(BIN)/dbt build --target spark --select +path:models/gold +path:models/features +path:models/labels
 
 test: $(STAMP) lint  ## every check and every test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
@@ -88,9 +100,11 @@ bench-drift: $(STAMP)  ## PSI and KS of twenty features against Evidently, in an
 bench-dashboards: $(STAMP) $(SUPERSET_STAMP)  ## 50 clients at once asking what charts ask, while builds publish
 	$(BIN)/python benchmarks/dashboards.py
 
-lock: $(STAMP)  ## resolve requirements/core.in anew
+lock: $(STAMP)  ## resolve requirements/*.in anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy requires-python \
 		requirements/core.in --output-file $(LOCK)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy requires-python \
+		requirements/spark.in --constraint $(LOCK) --output-file $(SPARK_LOCK)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 \
 		requirements/superset.in --output-file requirements/superset.lock
 

@@ -36,10 +36,10 @@
     {%- for key in entity_keys -%} {%- do keys.append('key_' ~ loop.index) -%} {%- endfor -%}
 
     with
-    spine_rows as materialized (
+    spine_rows as {{ materialized() }} (
         select
             spine.*,
-            row_number() over () - 1 as __row_id
+            {{ row_ids() }} as __row_id
         from {{ point_in_time_source(spine) }} as spine
     ),
 
@@ -57,10 +57,10 @@
     ),
     {%- for name, columns in tables.items() %}
 
-    version_rows_{{ loop.index }} as materialized (
+    version_rows_{{ loop.index }} as {{ materialized() }} (
         select
             versions.*,
-            row_number() over () - {{ 2 ** 62 }} as __row_id
+            {{ row_ids() }} - {{ 2 ** 62 }} as __row_id
         from {{ point_in_time_source(features[name]) }} as versions
     ),
 
@@ -86,16 +86,17 @@
 
     final as (
         select
+            {%- set output = [] -%}
             {%- for column in spine_columns.values() %}
+            {%- do output.append(adapter.quote(column.name)) %}
             spine_rows.{{ adapter.quote(column.name) }},
             {%- endfor %}
             {%- for name, columns in tables.items() %}
             {%- set number = loop.index -%}
             {%- for key, column in columns.items() if key not in hidden %}
-            version_rows_{{ number }}.{{ adapter.quote(column.name) }}
-            {%- if taken | select('equalto', key) | list | length > 1 %}
-                as {{ adapter.quote(name ~ '__' ~ column.name) }}
-            {%- endif %},
+            {%- set is_shared = taken | select('equalto', key) | list | length > 1 %}
+            {%- do output.append(adapter.quote(name ~ '__' ~ column.name if is_shared else column.name)) %}
+            version_rows_{{ number }}.{{ adapter.quote(column.name) }} as {{ output[-1] }},
             {%- endfor %}
             {%- endfor %}
             spine_rows.__row_id
@@ -108,7 +109,7 @@
         {%- endfor %}
     )
 
-    select * exclude (__row_id)
+    select {{ output | join(', ') }}
     from final
     order by __row_id
 {%- endmacro %}

@@ -6,7 +6,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 
-from ml import raw, settings
+from ml import raw, settings, spark
 from ml.errors import InsighteraError
 from ml.raw_files import contract
 
@@ -45,6 +45,7 @@ def examine() -> list[Finding]:
         )
     )
     findings.append(_raw())
+    findings.append(_spark())
     built = settings.serving()
     findings.append(Finding("a finished build", built.exists(), str(built), "Run `make build`."))
     return findings
@@ -55,6 +56,14 @@ def _package(name: str) -> Finding:
         return Finding(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, False, "not installed", "Run `make install`.")
+
+
+def _spark() -> Finding:
+    """Only the `spark` target needs it: missing is no fault of a machine, and the remedy is told."""
+    lacking = spark.problems()
+    if lacking:
+        return Finding("Spark (optional)", True, "not here. " + " ".join(lacking))
+    return Finding("Spark (optional)", True, importlib.metadata.version("pyspark"))
 
 
 def _raw() -> Finding:

@@ -1,15 +1,13 @@
 """dbt-duckdb's way into the project: one build at a time, raw files opened, Iceberg readable."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
-from filelock import FileLock, Timeout
 
-from ml import raw, settings
+from ml import build_lock, raw, settings
 from ml.errors import InsighteraError
 from ml.raw_files import contract
 
@@ -18,28 +16,17 @@ class Plugin(BasePlugin):  # type: ignore[misc]
     """Named in `profiles/profiles.yml`; dbt-duckdb makes one per process, before it connects."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:  # noqa: ARG002
-        """Take the build lock, so that two builds never mix; it goes with the process.
-
-        `INSIGHTERA_WAIT` (seconds, default 0) is how long a second build waits for the first.
-        """
+        """Take the build lock, so that two builds never mix; it goes with the process."""
         home = settings.home()
         if Path(self.creds.path).resolve() != settings.warehouse():
             raise DbtRuntimeError(
                 f"The profile builds {Path(self.creds.path).resolve()}, but state lives in {home}. "
                 "Run dbt from the project's folder, or set INSIGHTERA_HOME to an absolute path."
             )
-        home.mkdir(parents=True, exist_ok=True)
-        owner = home / "build.pid"
-        self.lock = FileLock(home / "build.lock")
         try:
-            self.lock.acquire(timeout=float(os.environ.get("INSIGHTERA_WAIT", "0")))
-        except Timeout as error:
-            pid = owner.read_text().strip() if owner.exists() else "unknown"
-            raise DbtRuntimeError(
-                f"Another build (process {pid}) is at work in {home}. Wait for it to end, let this "
-                "one wait (INSIGHTERA_WAIT=600), or build elsewhere (INSIGHTERA_HOME=...)."
-            ) from error
-        owner.write_text(str(os.getpid()))
+            build_lock.take()
+        except InsighteraError as error:
+            raise DbtRuntimeError(str(error)) from error
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Open `$INSIGHTERA_RAW`, where set, as the tables that the sources name."""

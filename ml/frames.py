@@ -1,4 +1,4 @@
-"""The one door between engines' frames: whatever holds rows becomes an Arrow table."""
+"""The one door between engines' frames: whatever holds rows becomes an Arrow table, or a Spark table."""
 
 from typing import Any
 
@@ -33,6 +33,22 @@ def to_arrow(frame: Any, what: str) -> pa.Table:
     if twice:
         raise InsighteraError(f"{what} has more than one column {twice}. Rename one of each.")
     return table.replace_schema_metadata(None)
+
+
+def write(frame: Any, table: str, session: Any) -> None:
+    """Make `frame` the Iceberg table `table` (`schema.name`) of a Spark session, in one commit.
+
+    A Spark frame is written by the executors; whatever `to_arrow` takes goes through this process:
+    for what is small by nature. Raises as `to_arrow` does.
+    """
+    from pyspark.sql import DataFrame
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    if not isinstance(frame, DataFrame):
+        rows = to_arrow(frame, f"the rows of {table}")
+        schema = from_arrow_schema(rows.schema, prefer_timestamp_ntz=True)
+        frame = session.createDataFrame([tuple(row.values()) for row in rows.to_pylist()], schema)
+    frame.writeTo(table).using("iceberg").createOrReplace()
 
 
 def _arrow(frame: Any) -> pa.Table | None:

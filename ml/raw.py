@@ -4,6 +4,7 @@ import codecs
 import csv
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -33,6 +34,19 @@ def examine(folder: Path, tables: Sequence[Table]) -> list[tuple[Table, str]]:
     Raises InsighteraError that lists everything wrong in the folder at once: an unknown table,
     two files for one table, a missing column, an empty file, an encoding other than UTF-8.
     """
+    return [(table, found.select) for table, found in files(folder, tables)]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A raw table's file (None: the university lacks it), and the SQL by which DuckDB reads it."""
+
+    path: Path | None
+    select: str
+
+
+def files(folder: Path, tables: Sequence[Table]) -> list[tuple[Table, Found]]:
+    """Each table of the contract with its file; raises as `examine` does."""
     if not folder.is_dir():
         raise InsighteraError(
             f"INSIGHTERA_RAW={folder} is no folder. Set it to a folder of <source>/<table>.parquet "
@@ -42,7 +56,7 @@ def examine(folder: Path, tables: Sequence[Table]) -> list[tuple[Table, str]]:
     views = []
     for table in tables:
         try:
-            views.append((table, _select(folder, table)))
+            views.append((table, _found(folder, table)))
         except InsighteraError as error:
             problems.append(str(error))
     if problems:
@@ -73,8 +87,8 @@ def _strangers(folder: Path, tables: Sequence[Table]) -> list[str]:
     return problems
 
 
-def _select(folder: Path, table: Table) -> str:
-    """SQL that reads the table's file; every column of the contract, in order, uncast."""
+def _found(folder: Path, table: Table) -> Found:
+    """The table's file, and SQL that reads it: every column of the contract, in order, uncast."""
     files = [folder / table.source / f"{table.name}{suffix}" for suffix in (".parquet", ".csv")]
     present = [path for path in files if path.exists()]
     if len(present) == 2:
@@ -83,7 +97,7 @@ def _select(folder: Path, table: Table) -> str:
         nulls = ", ".join(
             f'cast(null as {column.data_type}) as "{column.name}"' for column in table.columns
         )
-        return f"select {nulls} where false"
+        return Found(None, f"select {nulls} where false")
     path = present[0]
     label = f"{table.source}/{path.name}"
     if path.stat().st_size == 0:
@@ -113,7 +127,7 @@ def _select(folder: Path, table: Table) -> str:
         else f'cast(null as {column.data_type}) as "{column.name}"'
         for column in table.columns
     )
-    return f"select {columns} from {scan}"  # noqa: S608  (names quoted, path a literal)
+    return Found(path, f"select {columns} from {scan}")  # noqa: S608  (names quoted, path a literal)
 
 
 def _parquet(path: Path, label: str) -> tuple[list[str], str]:

@@ -9,3 +9,7 @@
 {% macro duckdb__day_number(instant) -%}
     cast(date_diff('day', date '1970-01-01', cast({{ instant }} as date)) as integer)
 {%- endmacro %}
+
+{% macro spark__day_number(instant) -%}
+    unix_date(cast({{ instant }} as date))
+{%- endmacro %}

@@ -8,3 +8,7 @@
 {% macro duckdb__day_start(day) -%}
     cast(date '1970-01-01' + cast({{ day }} as integer) as timestamp)
 {%- endmacro %}
+
+{% macro spark__day_start(day) -%}
+    cast(date_from_unix_date(cast({{ day }} as integer)) as timestamp)
+{%- endmacro %}

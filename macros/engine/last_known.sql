@@ -8,3 +8,7 @@
 {% macro duckdb__last_known(value, window) -%}
     last_value({{ value }} ignore nulls) over {{ window }}
 {%- endmacro %}
+
+{% macro spark__last_known(value, window) -%}
+    last_value({{ value }}) ignore nulls over {{ window }}
+{%- endmacro %}

@@ -12,3 +12,13 @@
         cast(unnest(generate_series({{ first }}, {{ last }})) as integer) as {{ name }}
     from {{ relation }}
 {%- endmacro %}
+
+{% macro spark__numbers_between(relation, first, last, name) -%}
+    select
+        {{ relation }}.*,
+        numbers.{{ name }}
+    from {{ relation }}
+    lateral view explode(
+        case when {{ first }} <= {{ last }} then sequence(cast({{ first }} as integer), cast({{ last }} as integer)) end
+    ) numbers as {{ name }}
+{%- endmacro %}

@@ -8,3 +8,7 @@
 {% macro duckdb__row_as_json(row) -%}
     cast(to_json({{ row }}) as varchar)
 {%- endmacro %}
+
+{% macro spark__row_as_json(row) -%}
+    to_json({{ row }}, map('ignoreNullFields', 'false'))
+{%- endmacro %}

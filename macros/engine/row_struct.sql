@@ -8,3 +8,7 @@
 {% macro duckdb__row_struct(table_alias) -%}
     {{ table_alias }}
 {%- endmacro %}
+
+{% macro spark__row_struct(table_alias) -%}
+    struct({{ table_alias }}.*)
+{%- endmacro %}

@@ -8,3 +8,7 @@
 {% macro duckdb__slope(y, x, window='') -%}
     nullif(regr_slope({{ y }}, {{ x }}) {{ window }}, cast('nan' as double))
 {%- endmacro %}
+
+{% macro spark__slope(y, x, window='') -%}
+    nullif(regr_slope({{ y }}, {{ x }}) {{ window }}, cast('nan' as double))
+{%- endmacro %}

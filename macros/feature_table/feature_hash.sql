@@ -6,9 +6,9 @@
         {%- for column in columns %},
         coalesce(
             {%- if column.type in ('DOUBLE', 'FLOAT') %}
-            cast(cast({{ relation }}.{{ column.name }} as decimal(38, 9)) as varchar)
+            {{ decimal_text(relation ~ '.' ~ column.name) }}
             {%- else %}
-            cast({{ relation }}.{{ column.name }} as varchar)
+            cast({{ relation }}.{{ column.name }} as string)
             {%- endif %}, '~'
         )
         {%- endfor %}

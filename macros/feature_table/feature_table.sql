@@ -1,4 +1,4 @@
-{% materialization feature_table, adapter='duckdb', supported_languages=['sql'] -%}
+{% materialization feature_table, default, supported_languages=['sql'] -%}
     {#- A table of feature versions in valid time and system time, built by day.
 
         The model's SQL gives, for the entities and days of `feature_scope()`, the entity's key, `valid_from`
@@ -16,7 +16,7 @@
 
         A build at the same `as_of` does nothing. A build at a later one computes the entities that have new rows
         or an open window, from the first day that can have moved. A build at an earlier one, a changed model, or
-        `--full-refresh` computes everything. All in one transaction. -#}
+        `--full-refresh` computes everything. Written in one atomic step (`write_feature_table`). -#}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set settings = model_meta('feature_table') -%}
@@ -46,58 +46,24 @@
     {%- if mode == 'none' -%}
         {%- call noop_statement('main', 'UP TO DATE') -%} {%- endcall -%}
     {%- else -%}
-        {%- for name in names.values() -%}
-            {%- do run_query('drop table if exists ' ~ name) -%}
-        {%- endfor -%}
-        {%- call statement('scope') -%}
-            create temporary table {{ names.scope }} as
-            {{ feature_scope_sql(settings, before.as_of if mode == 'incremental' else none, now) }}
-        {%- endcall -%}
-        {%- call statement('points') -%}
-            create temporary table {{ names.points }} as
-            {{ feature_points_sql(settings, names.scope, compiled_code) }}
-        {%- endcall -%}
+        {%- for name in names.values() -%} {%- do drop_temporary_table(name) -%} {%- endfor -%}
+        {%- do temporary_table(
+            names.scope, feature_scope_sql(settings, before.as_of if mode == 'incremental' else none, now)
+        ) -%}
+        {%- do temporary_table(names.points, feature_points_sql(settings, names.scope, compiled_code)) -%}
         {%- set columns = feature_columns(settings, names.points) -%}
         {%- do assert_feature_contract(columns, settings) -%}
-        {%- call statement('versions') -%}
-            create temporary table {{ names.versions }} as
-            {{ feature_versions_sql(settings, columns, names, this if mode == 'incremental' else none) }}
-        {%- endcall -%}
-        {%- call statement('corrected') -%}
-            create temporary table {{ names.corrected }} as
-            {{ feature_corrections_sql(
-                settings, columns, names, existing if is_same_code else none, before, now, mode
-            ) }}
-        {%- endcall -%}
-
-        {%- if mode == 'full' -%}
-            {%- if existing is not none -%} {%- do adapter.drop_relation(existing) -%} {%- endif -%}
-            {%- call statement('main') -%}
-                create table {{ target_relation }} as
-                select * from {{ names.versions }}
-                union all
-                select * from {{ names.corrected }}
-            {%- endcall -%}
-        {%- else -%}
-            {%- call statement('replaced') -%}
-                delete from {{ this }}
-                using {{ names.scope }} as scope
-                where
-                    {{ feature_same_entity(settings, this, 'scope') }}
-                    and {{ this }}.system_to = {{ end_of_time() }}
-                    and {{ this }}.valid_to >= {{ day_start('scope.since_day') }}
-            {%- endcall -%}
-            {%- call statement('main') -%}
-                insert into {{ this }} by name
-                select * from {{ names.versions }}
-                union all
-                select * from {{ names.corrected }}
-            {%- endcall -%}
-        {%- endif -%}
-        {%- do set_feature_table_state(target_relation, now, code) -%}
-        {%- for name in names.values() -%}
-            {%- do run_query('drop table if exists ' ~ name) -%}
-        {%- endfor -%}
+        {%- do temporary_table(
+            names.versions,
+            feature_versions_sql(settings, columns, names, this if mode == 'incremental' else none)
+        ) -%}
+        {%- do temporary_table(names.corrected, feature_corrections_sql(
+            settings, columns, names, existing if is_same_code else none, before, now, mode
+        )) -%}
+        {%- do write_feature_table(
+            target_relation, existing, names, settings, columns, mode, {'as_of': now, 'code': code}
+        ) -%}
+        {%- for name in names.values() -%} {%- do drop_temporary_table(name) -%} {%- endfor -%}
     {%- endif -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}

@@ -11,7 +11,8 @@
     {%- if table is none -%} {{ return('select 1 as parsing') }} {%- endif -%}
     {%- set types = raw_types(relation) -%}
     {%- set event_time = table.meta.get('event_time') -%}
-    {%- set keys = table.meta.key | join(', ') -%}
+    {%- set order = ['loaded_at'] -%}
+    {%- for name in table.columns if name in types or name != 'loaded_at' -%} {%- do order.append('raw_' ~ name) -%} {%- endfor -%}
     with
     untyped as (
         select
@@ -65,51 +66,8 @@
         where {{ is_visible('typed') }}
     ),
 
-    -- almost every key stands once: only the others are worth sorting
-    repeated_keys as (
-        select {{ keys }}
-        from ruled
-        where ruled.broken_rule is null
-        group by {{ keys }}
-        having count(*) > 1
-    ),
-
-    repeated as (
-        select
-            ruled.*,
-            row_number() over (
-                partition by {{ keys }}
-                order by ruled.loaded_at
-                {%- for name in table.columns if name in types or name != 'loaded_at' %}, ruled.raw_{{ name }}{% endfor %}
-            ) as repetition
-        from ruled
-        where
-            ruled.broken_rule is null
-            and exists (
-                select 1
-                from repeated_keys
-                where {% for key in table.meta.key -%}
-                    repeated_keys.{{ key }} = ruled.{{ key }}{{ ' and ' if not loop.last }}
-                {%- endfor %}
-            )
-    ),
-
     counted as (
-        select
-            ruled.*,
-            1 as repetition
-        from ruled
-        where
-            ruled.broken_rule is not null
-            or not exists (
-                select 1
-                from repeated_keys
-                where {% for key in table.meta.key -%}
-                    repeated_keys.{{ key }} = ruled.{{ key }}{{ ' and ' if not loop.last }}
-                {%- endfor %}
-            )
-        union all
-        select * from repeated
+        {{ numbered_repetitions('ruled', 'broken_rule', table.meta.key, order) }}
     ),
 
     checked as (
@@ -117,7 +75,7 @@
             counted.*,
             case
                 when counted.broken_rule is not null then counted.broken_rule
-                when counted.repetition > 1 then 'duplicate key ({{ keys }})'
+                when counted.repetition > 1 then 'duplicate key ({{ table.meta.key | join(', ') }})'
             end as quarantine_reason
         from counted
     )

@@ -7,9 +7,11 @@ final as (
     select
         pengumpulan.nim,
         pengumpulan.id_tugas,
-        row_number() over (
-            partition by pengumpulan.nim, pengumpulan.id_tugas
-            order by pengumpulan.recorded_at
+        cast(
+            row_number() over (
+                partition by pengumpulan.nim, pengumpulan.id_tugas
+                order by pengumpulan.recorded_at
+            ) as bigint
         ) as pengumpulan_ke,
         pengumpulan.skor,
         coalesce(pengumpulan.dari_sebelumnya, false) as is_carried_over,
