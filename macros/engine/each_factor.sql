@@ -13,3 +13,7 @@
         {{ factors }}, '[{"feature": "VARCHAR", "value": "VARCHAR", "contribution": "DOUBLE"}]'
     ))
 {%- endmacro %}
+
+{% macro spark__each_factor(factors) -%}
+    explode(from_json({{ factors }}, 'array<struct<feature: string, value: string, contribution: double>>'))
+{%- endmacro %}
