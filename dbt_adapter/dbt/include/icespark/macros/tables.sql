@@ -4,7 +4,7 @@
 
 {% macro icespark__create_table_as(temporary, relation, compiled_code, language='sql') -%}
     {#- Iceberg swaps the new table for the old in one commit. -#}
-    {%- if language == 'python' -%}
+    {%- if language == 'python' %}
 {{ compiled_code }}
 from ml import frames as insightera_frames
 insightera_frames.write(model(dbtObj(spark.table), spark), "{{ relation }}", spark)
