@@ -27,7 +27,13 @@ from ml.settings import PROJECT
 
 VALIDITY = ("valid_from", "valid_to", "system_from", "system_to")
 HIDDEN = frozenset({*VALIDITY, "is_current"})  # say how long a version holds, not what it says
-MACROS = ("history/end_of_time", "engine/last_known", "engine/version_before", "point_in_time_join")
+MACROS = (
+    "history/end_of_time",
+    "engine/last_known",
+    "engine/row_ids",
+    "engine/version_before",
+    "point_in_time_join",
+)
 LONGEST = timedelta(days=4_000_000)  # from year 1 to 9999 and more; what DuckDB can add to a time
 UTC = pa.timestamp("us")  # naive, as everywhere in the warehouse
 
