@@ -56,7 +56,7 @@ def main() -> None:
     if champion is None:
         sys.exit("No champion: see the decision in ml.train_student_dropout.")
     connection = duckdb.connect(str(settings.warehouse()), read_only=True)
-    made = Build.of(connection.table("staging.this_build").to_arrow_table().to_pylist()[0])
+    made = Build.read(connection.table("staging.this_build"))
     use_case = made.use_case("student_dropout")
     tables = {name: connection.table(f"features.features_mahasiswa_{name}") for name in FEATURES}
     horizon = timedelta(days=use_case.horizon_days)

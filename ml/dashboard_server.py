@@ -16,7 +16,6 @@ from ml import settings
 from ml.errors import InsighteraError
 
 SCRIPT = settings.PROJECT / "superset" / "serve.py"
-DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8088
 
 
 @dataclass(frozen=True)

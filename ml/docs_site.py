@@ -79,9 +79,7 @@ def use_cases() -> list[str]:
 
 def _card(name: str, folder: Path) -> str:
     """The champion's card with its pictures, which are written into `folder`."""
-    champion = next(
-        (v for v in registry.list_versions(name) if registry.CHAMPION in v.aliases), None
-    )
+    champion = registry.champion_entry(name)
     if champion is None:
         return (
             f"<h1>{html.escape(name)}</h1><p class='none'>No champion yet in "

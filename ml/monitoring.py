@@ -35,9 +35,8 @@ def training_set(name: str, *, build: duckdb.DuckDBPyRelation) -> pa.Table:
     numbers are float64, booleans 0 and 1, categories strings. Without a champion no rows and no
     features. Raises InsighteraError for an unknown use case, or where the snapshot is lost.
     """
-    Build.of(build.to_arrow_table().to_pylist()[0]).use_case(name)
-    versions = registry.list_versions(name)
-    champion = next((v for v in versions if registry.CHAMPION in v.aliases), None)
+    Build.read(build).use_case(name)
+    champion = registry.champion_entry(name)
     if champion is None:
         return VERSION.empty_table()
     rows = lake.read_table(
@@ -59,7 +58,7 @@ def prediction_history(*, build: duckdb.DuckDBPyRelation) -> pa.Table:
     that scored an entity at one instant the later one counts. A use case that never published has
     no rows.
     """
-    run = Build.of(build.to_arrow_table().to_pylist()[0])
+    run = Build.read(build)
     found = [HISTORY.empty_table()]
     for name in sorted(run.use_cases):
         table = run.use_case(name).output_table

@@ -57,7 +57,7 @@ def publish(
     Returns each entity's latest row with `prediction_timestamp` at or before `as_of`, the columns
     as in the prediction table; no rows before the first publication.
     """
-    run = Build.of(build.to_arrow_table().to_pylist()[0])
+    run = Build.read(build)
     table = run.use_case(name).output_table
     empty = lake.compatible(audited.limit(0).to_arrow_table().schema).empty_table()
     if not lake.exists(table):
@@ -75,7 +75,7 @@ def receipts(
     connection: duckdb.DuckDBPyConnection,  # noqa: ARG001  (the thin models pass it alike)
 ) -> pa.Table:
     """Every receipt, oldest first, those that a killed process left out written first."""
-    run = Build.of(build.to_arrow_table().to_pylist()[0])
+    run = Build.read(build)
     outputs = {run.use_case(name).output_table for name in run.use_cases}
     reconcile(sorted(table for table in outputs if lake.exists(table)))
     if not lake.exists(RECEIPTS):

@@ -229,12 +229,15 @@ def list_versions(name: str | None = None) -> list[Version]:
     return [entry for entry in found if name in (None, entry.name)]
 
 
+def champion_entry(name: str) -> Version | None:
+    """The champion's entry, None where there is none. No model is loaded."""
+    return next((entry for entry in list_versions(name) if CHAMPION in entry.aliases), None)
+
+
 def champion_version(name: str) -> str | None:
     """The champion's version, None where there is none. No model is loaded."""
-    for entry in list_versions(name):
-        if CHAMPION in entry.aliases:
-            return entry.version
-    return None
+    entry = champion_entry(name)
+    return None if entry is None else entry.version
 
 
 def champion(name: str) -> Champion | None:
@@ -266,14 +269,7 @@ def document(entry: Version, file: str) -> bytes:
 
     Raises InsighteraError where it cannot be read.
     """
-    where = f"{entry.source.rsplit('/', 1)[0]}/{file}"
-    try:
-        return _bytes(where)
-    except OSError as error:
-        raise InsighteraError(
-            f"Model {entry.name} version {entry.version}: {where} cannot be read ({error}). Restore "
-            "it, or promote another version (`insightera models promote`)."
-        ) from error
+    return _bytes(entry, f"{entry.source.rsplit('/', 1)[0]}/{file}")
 
 
 def promote(name: str, version: str, reason: str) -> None:
@@ -395,14 +391,7 @@ def _known(name: str, version: str) -> Version:
 def _load(entry: Version) -> Any:
     """Unpickle the bytes whose digest was compared, not the file again."""
     where = f"{entry.source}/{MODEL_FILE}"
-    try:
-        data = _bytes(where)
-    except OSError as error:
-        raise InsighteraError(
-            f"Model {entry.name} version {entry.version}: {where} cannot be read ({error}). "
-            "Restore it, or promote "
-            "another version (`insightera models promote`)."
-        ) from error
+    data = _bytes(entry, where)
     if hashlib.sha256(data).hexdigest() != entry.tags.get("model_sha256"):
         raise InsighteraError(
             f"Model {entry.name} version {entry.version}: {where} is not the file that was "
@@ -413,8 +402,18 @@ def _load(entry: Version) -> Any:
     return _unpickle(data)
 
 
-def _bytes(uri: str) -> bytes:
-    """An artifact. Raises OSError."""
+def _bytes(entry: Version, uri: str) -> bytes:
+    """An artifact of a version. Raises InsighteraError where it cannot be read."""
+    try:
+        return _fetched(uri)
+    except OSError as error:
+        raise InsighteraError(
+            f"Model {entry.name} version {entry.version}: {uri} cannot be read ({error}). Restore it, "
+            "or promote another version (`insightera models promote`)."
+        ) from error
+
+
+def _fetched(uri: str) -> bytes:
     parts = urlsplit(uri)
     if parts.scheme in ("", "file"):
         return Path(url2pathname(parts.path)).read_bytes()

@@ -8,7 +8,6 @@ import duckdb
 import pyarrow as pa
 
 from ml import registry
-from ml.errors import InsighteraError
 from ml.use_case import Build, UseCase
 
 DECISION = pa.schema(
@@ -62,7 +61,7 @@ def versions(*, build: Any) -> pa.Table:
     """Every registered version of the build's use cases that was trained by its `as_of`
     (`VERSIONS`). No model is loaded.
     """
-    made = Build.of(one_row(build))
+    made = Build.read(build)
     rows = [
         {
             "use_case": entry.name,
@@ -94,7 +93,7 @@ def train(
     `build`: relation `this_build`, one row. `spine` and `features` as `ml.training.train` takes
     them, on `connection`. Raises InsighteraError where the use case's YAML contradicts itself.
     """
-    made = Build.of(one_row(build))
+    made = Build.read(build)
     use_case = made.use_case(name)
     registry.settle(name)
     versions = registry.list_versions(name)
@@ -150,11 +149,3 @@ def decision(build: Build, use_case: UseCase, words: str, **facts: Any) -> pa.Ta
         **facts,
     }
     return pa.Table.from_pylist([row], schema=DECISION)
-
-
-def one_row(relation: Any) -> dict[str, Any]:
-    """The row of a relation of one row, such as `this_build`."""
-    rows = relation.to_arrow_table().to_pylist()
-    if len(rows) != 1:
-        raise InsighteraError(f"The model this_build must have one row; it has {len(rows)}.")
-    return dict(rows[0])

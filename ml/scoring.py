@@ -77,7 +77,7 @@ def score(
 
     run, use_case = _build(name, build)
     empty = output_schema(use_case, spine, attributes).empty_table()
-    chosen = next((v for v in registry.list_versions(name) if registry.CHAMPION in v.aliases), None)
+    chosen = registry.champion_entry(name)
     if chosen is None:
         print(f"{name}: no champion yet, nothing is scored. The training model promotes one.")
         return empty
@@ -130,7 +130,7 @@ def output_schema(
 
 
 def _build(name: str, build: duckdb.DuckDBPyRelation) -> tuple[Build, UseCase]:
-    run = Build.of(build.to_arrow_table().to_pylist()[0])
+    run = Build.read(build)
     return run, run.use_case(name)
 
 

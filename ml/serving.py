@@ -38,7 +38,7 @@ def replace(
     are streamed, a batch at a time; a second connection is needed because DuckDB writes one file
     in a transaction.
     """
-    run = Build.of(build.to_arrow_table().to_pylist()[0])
+    run = Build.read(build)
     target = settings.serving()
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(target)

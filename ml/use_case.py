@@ -94,6 +94,14 @@ class Build:
     protected: tuple[str, ...]
 
     @classmethod
+    def read(cls, relation: Any) -> "Build":
+        """From the relation `this_build`. Raises InsighteraError where it has not exactly one row."""
+        rows = relation.to_arrow_table().to_pylist()
+        if len(rows) != 1:
+            raise InsighteraError(f"The model this_build must have one row; it has {len(rows)}.")
+        return cls.of(rows[0])
+
+    @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Build":
         """From `as_of` (datetime), `run_id`, `use_cases` (JSON object), `protected` (JSON list)."""
         return cls(
