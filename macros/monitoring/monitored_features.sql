@@ -5,7 +5,7 @@
     {%- set found = [] -%}
     {%- if execute and load_relation(training) is not none -%}
         {%- for column in adapter.get_columns_in_relation(training) -%}
-            {%- set what = 'category' if column.is_string() else 'number' -%}
+            {%- set what = 'category' if contract_type(column.dtype) == 'VARCHAR' else 'number' -%}
             {%- if column.name not in ('model_version', 'trained_as_of') and kind in (none, what) -%}
                 {%- do found.append(column.name) -%}
             {%- endif -%}

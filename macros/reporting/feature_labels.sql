@@ -18,8 +18,8 @@
     union all
     {%- endfor %}
     select
-        cast(null as varchar) as feature,
-        cast(null as varchar) as label,
-        cast(null as varchar) as unit
+        cast(null as {{ dbt.type_string() }}) as feature,
+        cast(null as {{ dbt.type_string() }}) as label,
+        cast(null as {{ dbt.type_string() }}) as unit
     where false
 {%- endmacro %}

@@ -47,7 +47,7 @@ factors as (
         exploded.is_highest_tenth,
         exploded.factor.feature as feature,
         exploded.factor.value as raw_value,
-        try_cast(exploded.factor.value as double) as number_value,
+        {{ try_cast_raw('exploded.factor.value', 'double') }} as number_value,
         exploded.factor.contribution as contribution,
         row_number() over (
             partition by exploded.nim
@@ -70,10 +70,10 @@ final as (
             when factors.raw_value is null then 'not recorded'
             when factors.number_value is null then factors.raw_value
             when labels.unit = 'share'
-                then cast(cast(round(100 * factors.number_value) as integer) as varchar) || ' %'
+                then cast(cast(round(100 * factors.number_value) as integer) as string) || ' %'
             when factors.number_value = round(factors.number_value)
-                then cast(cast(factors.number_value as integer) as varchar)
-            else cast(cast(factors.number_value as decimal(18, 2)) as varchar)
+                then cast(cast(factors.number_value as integer) as string)
+            else {{ rounded_text('factors.number_value', 2) }}
         end as factor_value,
         factors.contribution,
         factors.contribution > 0 as is_raising,

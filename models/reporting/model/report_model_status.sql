@@ -87,8 +87,8 @@ answers as (
             when champions.champion_count = 0 then 'None yet: too few labels have matured'
             else
                 'Version ' || champions.model_version || ', trained as of '
-                || cast(cast(champions.trained_as_of as date) as varchar) || ', ROC AUC '
-                || coalesce(cast(cast(champions.roc_auc as decimal(4, 2)) as varchar), 'unknown')
+                || cast(cast(champions.trained_as_of as date) as string) || ', ROC AUC '
+                || coalesce({{ rounded_text('champions.roc_auc', 2) }}, 'unknown')
                 || ' (0.5 is chance, 1 is perfect)'
         end as answer,
         champions.champion_count > 0 as is_fine
@@ -100,8 +100,8 @@ answers as (
         case
             when publications.publication_count = 0 then 'Never: no build has passed its audit yet'
             else
-                cast(cast(publications.published_at as date) as varchar) || ', publication '
-                || cast(publications.publication_count as varchar)
+                cast(cast(publications.published_at as date) as string) || ', publication '
+                || cast(publications.publication_count as string)
         end as answer,
         publications.publication_count > 0 as is_fine
     from publications
@@ -112,13 +112,13 @@ answers as (
         case
             when outcomes.week_count > 0
                 then
-                    'On average ' || cast(cast(outcomes.predicted_percent as decimal(5, 1)) as varchar)
-                    || ' % was predicted, ' || cast(cast(outcomes.observed_percent as decimal(5, 1)) as varchar)
-                    || ' % came (' || cast(outcomes.week_count as varchar) || ' weeks)'
+                    'On average ' || {{ rounded_text('outcomes.predicted_percent', 1) }}
+                    || ' % was predicted, ' || {{ rounded_text('outcomes.observed_percent', 1) }}
+                    || ' % came (' || cast(outcomes.week_count as string) || ' weeks)'
             when predictions.first_at is null then 'Not known: nothing is predicted yet'
             else
                 'Not known yet: the first predictions are of '
-                || cast(cast(predictions.first_at as date) as varchar)
+                || cast(cast(predictions.first_at as date) as string)
                 || ', and their outcomes take {{ var("dropout_horizon_days") }} days'
         end as answer,
         true as is_fine
@@ -131,7 +131,7 @@ answers as (
         case
             when drifted.watched_count = 0 then 'Not known: there is no champion to compare with'
             else
-                cast(drifted.drifted_count as varchar) || ' of ' || cast(drifted.watched_count as varchar)
+                cast(drifted.drifted_count as string) || ' of ' || cast(drifted.watched_count as string)
                 || ' columns have drifted since it was trained'
         end as answer,
         drifted.drifted_count = 0 as is_fine
@@ -141,9 +141,9 @@ answers as (
         5 as question_number,
         'Is the data fresh?' as question,
         case
-            when stale.stale_count = 0 then 'All ' || cast(stale.watched_count as varchar) || ' tables are'
+            when stale.stale_count = 0 then 'All ' || cast(stale.watched_count as string) || ' tables are'
             else
-                cast(stale.stale_count as varchar) || ' of ' || cast(stale.watched_count as varchar)
+                cast(stale.stale_count as string) || ' of ' || cast(stale.watched_count as string)
                 || ' are stale, ' || stale.first_stale || ' among them'
         end as answer,
         stale.stale_count = 0 as is_fine
@@ -154,7 +154,7 @@ answers as (
         'Were rows refused?' as question,
         case
             when refused.row_count = 0 then 'None: every row of the extracts keeps the raw contract'
-            else cast(refused.row_count as varchar) || ' rows are in quarantine'
+            else cast(refused.row_count as string) || ' rows are in quarantine'
         end as answer,
         refused.row_count = 0 as is_fine
     from refused
