@@ -42,7 +42,7 @@ def main() -> None:
     import duckdb
     import numpy as np
 
-    from ml import evaluation, pipeline, registry, settings, training
+    from ml import engine, evaluation, pipeline, registry, settings, training
     from ml.features import point_in_time_join
     from ml.importers.oulad import import_oulad
     from ml.use_case import Build
@@ -63,7 +63,8 @@ def main() -> None:
     spine = connection.table("labels.label_student_dropout").filter(
         f"cutoff <= timestamp '{TRAINED - horizon}'"
     )
-    rows = training.matured(spine, use_case, TRAINED)
+    with engine.opened() as on:
+        rows = training.matured(on, spine, use_case, TRAINED)
     joined, found = training.training_set(rows, tables, use_case, connection)
     plain = pipeline.pipeline("sklearn.ensemble.HistGradientBoostingClassifier", found.kinds, {})
     plain.fit(pipeline.frame(joined, list(found.kinds)), rows.labels)

@@ -311,21 +311,6 @@
     {%- if relation is string and ' ' in relation | trim -%} ({{ relation }}) {%- else -%} {{ relation }} {%- endif -%}
 {%- endmacro %}
 
-{% macro point_in_time_columns(relation) -%}
-    {#- The columns of a relation or query, {name in lower case: {name, type}}. -#}
-    {%- set columns = {} -%}
-    {%- if relation is string -%}
-        {%- for column in columns_of_query('select * from ' ~ point_in_time_source(relation)) -%}
-            {%- do columns.update({column.name | lower: column}) -%}
-        {%- endfor -%}
-    {%- else -%}
-        {%- for column in adapter.get_columns_in_relation(relation) -%}
-            {%- do columns.update({column.name | lower: {'name': column.name, 'type': column.data_type}}) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ return(columns) }}
-{%- endmacro %}
-
 {% macro point_in_time_check(spine_columns, tables, entity_keys, timestamp, known_at) -%}
     {#- Stop where a column is missing that the join cannot do without. -#}
     {%- set problems = [] -%}

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from itertools import chain
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import jinja2
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.errors import InsighteraError
-from ml.frames import to_arrow
+from ml.frames import arrow_schema, is_spark, to_arrow, to_spark
 from ml.settings import PROJECT
 
 VALIDITY = ("valid_from", "valid_to", "system_from", "system_to")
@@ -46,8 +47,8 @@ def point_in_time_join(
     timestamp: str,
     ttl: timedelta | None = None,
     known_at: str | datetime | date | np.datetime64 | None = None,
-    connection: duckdb.DuckDBPyConnection | None = None,
-) -> pa.Table:
+    connection: Any = None,
+) -> Any:
     """Every row of `spine` once, in its order, with each feature table's version of that instant.
 
     `spine` and each of `features` (by name) are an Arrow table, a pandas or Polars frame, or a
@@ -70,16 +71,14 @@ def point_in_time_join(
     finer than a microsecond, a `known_at` without `system_from`, no features, colliding names.
     """
     keys = _names(entity_keys, timestamp, features)
+    if any(map(is_spark, features.values())):
+        return _on_spark(spine, features, keys, timestamp, _ttl(ttl), known_at)
     rows = to_arrow(spine, "the spine")
     tables = {name: to_arrow(table, f"feature table {name!r}") for name, table in features.items()}
-    _has(rows, [*keys, timestamp], "the spine")
-    for name, table in tables.items():
-        _has(table, [*keys, "valid_from"], f"feature table {name!r}")
-    output = _output_names(rows, tables, keys)
+    schemas = {name: table.schema for name, table in tables.items()}
+    output = _checked(rows.schema, schemas, keys, timestamp)
     known = _known(known_at, rows)
-    if known is not None:
-        for name, table in tables.items():
-            _has(table, ["system_from"], f"feature table {name!r}, which `known_at` is asked of,")
+    _has_system_time(schemas, known)
     limit = _ttl(ttl)
 
     columns = list(rows.columns)
@@ -92,6 +91,59 @@ def point_in_time_join(
             columns += _taken([table.column(column) for column in wanted], found)
             names += output[name].values()
     return pa.Table.from_arrays(columns, names=names)
+
+
+def _on_spark(
+    spine: Any,
+    features: Mapping[str, Any],
+    keys: list[str],
+    timestamp: str,
+    ttl: timedelta | None,
+    known_at: Any,
+) -> Any:
+    """The whole macro, as dbt compiles it for Spark, over frames of one session."""
+    session = next(frame for frame in features.values() if is_spark(frame)).sparkSession
+    frames = {
+        name: frame if is_spark(frame) else to_spark(to_arrow(frame, what), session)
+        for name, (frame, what) in {
+            "": (spine, "the spine"),
+            **{name: (table, f"feature table {name!r}") for name, table in features.items()},
+        }.items()
+    }
+    schemas = {name: arrow_schema(frame) for name, frame in frames.items()}
+    rows = schemas.pop("")
+    _checked(rows, schemas, keys, timestamp)
+    asked = _known(known_at, rows.empty_table())
+    _has_system_time(schemas, asked)
+    _utc(rows.empty_table().column(timestamp), f"{timestamp!r} of the spine")
+    for name, schema in schemas.items():
+        what = f"feature table {name!r}"
+        for key in keys:
+            _same_kind(rows.field(key).type, schema.field(key).type, key, what)
+        for column in set(VALIDITY) & set(schema.names):
+            _utc(schema.empty_table().column(column), f"{column!r} of {what}")
+    views = {name: f"point_in_time_{uuid4().hex}" for name in frames}
+    for name, view in views.items():
+        frames[name].createTempView(view)
+    known = known_at
+    if asked is not None and asked.column is None:
+        known = f"cast('{asked.instant}' as timestamp)"
+    span = None
+    if ttl is not None:
+        span = f"interval {ttl // timedelta(seconds=1)} seconds {ttl.microseconds} microseconds"
+    try:
+        query = _render("spark", session).point_in_time_join(
+            views[""],
+            {name: view for name, view in views.items() if name},
+            keys,
+            timestamp,
+            ttl=span,
+            known_at=known,
+        )
+        return session.sql(query)
+    finally:  # what is planned stays planned
+        for view in views.values():
+            session.catalog.dropTempView(view)
 
 
 @dataclass(frozen=True)
@@ -241,18 +293,25 @@ def _comparable(
 ) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
     """Both sides of a key in types that DuckDB compares by value."""
     sides = [_plain(left), _plain(right)]
-    kinds = [_kind(side.type) for side in sides]
-    if None in kinds or (kinds[0] != kinds[1] and "null" not in kinds):
-        raise InsighteraError(
-            f"The key {key!r} is {left.type} in the spine and {right.type} in {what}: they cannot "
-            "be compared. Give both the same type."
-        )
-    for number, kind in enumerate(kinds):
+    for number, kind in enumerate(_same_kind(left.type, right.type, key, what)):
         if kind == "null":
             sides[number] = sides[number].cast(sides[1 - number].type)
         elif kind == "moment":
             sides[number] = _utc(sides[number], f"The key {key!r}")
     return sides[0], sides[1]
+
+
+def _same_kind(
+    left: pa.DataType, right: pa.DataType, key: str, what: str
+) -> tuple[str | None, str | None]:
+    """Kinds of both sides of a key, which must be one."""
+    kinds = _kind(left), _kind(right)
+    if None in kinds or (kinds[0] != kinds[1] and "null" not in kinds):
+        raise InsighteraError(
+            f"The key {key!r} is {left} in the spine and {right} in {what}: they cannot "
+            "be compared. Give both the same type."
+        )
+    return kinds
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -271,6 +330,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _kind(kind: pa.DataType) -> str | None:
     """What a key's type can be compared with; None for lists, structs and the like."""
+    if pa.types.is_dictionary(kind):
+        return _kind(kind.value_type)
     kinds = {
         "null": pa.types.is_null(kind),
         "number": pa.types.is_integer(kind)
@@ -314,28 +375,43 @@ def _names(entity_keys: Any, timestamp: Any, features: Any) -> list[str]:
     return list(entity_keys)
 
 
-def _has(table: pa.Table, columns: Sequence[str], what: str) -> None:
-    missing = [column for column in columns if column not in table.column_names]
+def _checked(
+    spine: pa.Schema,
+    tables: Mapping[str, pa.Schema],
+    keys: Sequence[str],
+    timestamp: str,
+) -> dict[str, dict[str, str]]:
+    """For each feature table its columns that come out, and under which name; nothing missing."""
+    _has(spine, [*keys, timestamp], "the spine")
+    for name, table in tables.items():
+        _has(table, [*keys, "valid_from"], f"feature table {name!r}")
+    return _output_names(spine, tables, keys)
+
+
+def _has_system_time(tables: Mapping[str, pa.Schema], known: _Known | None) -> None:
+    for name, table in tables.items() if known is not None else ():
+        _has(table, ["system_from"], f"feature table {name!r}, which `known_at` is asked of,")
+
+
+def _has(schema: pa.Schema, columns: Sequence[str], what: str) -> None:
+    missing = [column for column in columns if column not in schema.names]
     if missing:
-        raise InsighteraError(f"{what} has no column {missing}; it has {table.column_names}.")
+        raise InsighteraError(f"{what} has no column {missing}; it has {schema.names}.")
 
 
 def _output_names(
-    spine: pa.Table, tables: Mapping[str, pa.Table], keys: Sequence[str]
+    spine: pa.Schema, tables: Mapping[str, pa.Schema], keys: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    """For each feature table its columns that come out, and under which name."""
     columns = {
-        name: [column for column in table.column_names if column not in HIDDEN.union(keys)]
+        name: [column for column in table.names if column not in HIDDEN.union(keys)]
         for name, table in tables.items()
     }
-    taken = Counter([*spine.column_names, *chain.from_iterable(columns.values())])
+    taken = Counter([*spine.names, *chain.from_iterable(columns.values())])
     output = {
         name: {c: f"{name}__{c}" if taken[c] > 1 else c for c in held}
         for name, held in columns.items()
     }
-    final = Counter(
-        [*spine.column_names, *(n for names in output.values() for n in names.values())]
-    )
+    final = Counter([*spine.names, *(n for names in output.values() for n in names.values())])
     twice = sorted(column for column, times in final.items() if times > 1)
     if twice:
         raise InsighteraError(
@@ -348,7 +424,7 @@ def _known(known_at: Any, spine: pa.Table) -> _Known | None:
     if known_at is None:
         return None
     if isinstance(known_at, str):
-        _has(spine, [known_at], "`known_at` names a column, and the spine")
+        _has(spine.schema, [known_at], "`known_at` names a column, and the spine")
         return _Known(
             column=_utc(spine.column(known_at), f"`known_at` ({known_at!r} of the spine)")
         )
@@ -394,10 +470,11 @@ def _macros() -> Any:
     return _render("duckdb")
 
 
-def _render(engine: str) -> Any:
+def _render(engine: str, session: Any = None) -> Any:
     """The project's macros, ready to be called without dbt.
 
-    `engine`: whose variant answers where there are several; DuckDB's where it has none.
+    `engine`: whose variant answers where there are several; DuckDB's where it has none. `session`:
+    of Spark, where queries have to be described.
     """
     environment = jinja2.Environment(
         extensions=["jinja2.ext.do"],
@@ -408,8 +485,24 @@ def _render(engine: str) -> Any:
 
     class Adapter:
         def dispatch(self, name: str) -> Any:
-            return getattr(module, f"{engine}__{name}", None) or getattr(module, f"duckdb__{name}")
+            variants = [f"{engine}__{name}", f"default__{name}", f"duckdb__{name}"]
+            return next(filter(None, (getattr(module, v, None) for v in variants)))
 
-    environment.globals.update({"adapter": Adapter(), "return": lambda value: value})
+        def quote(self, name: str) -> str:
+            return "`" + name.replace("`", "``") + "`"
+
+    def columns(view: str) -> dict[str, dict[str, str]]:
+        described = session.table(view).dtypes
+        return {name.lower(): {"name": name, "type": kind} for name, kind in described}
+
+    environment.globals.update(
+        {
+            "adapter": Adapter(),
+            "return": lambda value: value,
+            "execute": True,
+            "flags": {"WHICH": "run"},
+            "point_in_time_columns": columns,
+        }
+    )
     module: Any = environment.from_string(source).module
     return module

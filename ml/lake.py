@@ -183,12 +183,8 @@ def append(
     starts empty, without `main`'s rows: begin with `create_branch`), else MainMovedError.
     """
     current = _load(table)
-    seen = _refs(current).get(branch)
-    if branch != MAIN and seen != onto:
-        raise MainMovedError(
-            f"Table {NAMESPACE}.{table}: {branch} shows snapshot {seen}, expected {onto}; nothing "
-            "was written."
-        )
+    if branch != MAIN:
+        _expect(current, branch, onto)
     rows = _aligned(rows, compatible(current.schema().as_arrow()))
     if branch != MAIN and not current.metadata.snapshots:
         # PyIceberg refuses a branch on a table without any snapshot: an empty one, on no branch,
@@ -196,6 +192,11 @@ def append(
         current.append(rows.slice(0, 0), snapshot_properties=dict(summary), branch=None)
     current.append(rows, snapshot_properties=dict(summary), branch=branch)
     return _head(current, branch)
+
+
+def expect(table: str, branch: str, onto: int | None) -> None:
+    """Raise MainMovedError where the branch's head is not `onto`."""
+    _expect(_load(table), branch, onto)
 
 
 def replace(
@@ -529,6 +530,15 @@ def _refs(table: "Table") -> dict[str, int]:
 
 def _head(table: "Table", branch: str) -> int:
     return _refs(table)[branch]
+
+
+def _expect(table: "Table", branch: str, onto: int | None) -> None:
+    seen = _refs(table).get(branch)
+    if seen != onto:
+        raise MainMovedError(
+            f"Table {'.'.join(table.name())}: {branch} shows snapshot {seen}, expected {onto}; "
+            "nothing was written."
+        )
 
 
 def _snapshot(entry: "IcebergSnapshot") -> Snapshot:

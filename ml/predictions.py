@@ -9,11 +9,12 @@ import os
 import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from ml import lake
+from ml import engine, lake
 from ml.errors import InsighteraError
 from ml.sql import identifier, identifiers
 
@@ -55,22 +56,15 @@ def current(
     branch: str | None = None,
 ) -> pa.Table:
     """As `show`, its arguments checked. Memory: one row per entity, not one per prediction."""
+    with engine.opened() as on:
+        return on.arrow(latest(on, table, as_of=as_of, snapshot=snapshot, branch=branch))
+
+
+def latest(on: engine.Engine, table: str, *, as_of: datetime | None, **choice: Any) -> engine.Frame:
+    """As `current`, on an engine; there in no order but on DuckDB."""
     at_most = {} if as_of is None else {"prediction_timestamp": as_of}
-    reader = lake.read(table, snapshot=snapshot, branch=branch, at_most=at_most)
-    keys = identifiers(entity_keys(table))
-    with duckdb.connect() as connection:
-        connection.register("predictions", reader)
-        return connection.execute(
-            f"""
-            select unnest(latest)
-            from (
-                select {keys}, arg_max(predictions, {LATEST}) as latest
-                from predictions
-                group by {keys}
-            )
-            order by {keys}
-            """  # noqa: S608
-        ).to_arrow_table()
+    rows = on.read(table, at_most=at_most, **choice)
+    return on.latest(rows, entity_keys(table), LATEST)
 
 
 def diff(table: str, before: str, after: str) -> pa.Table:

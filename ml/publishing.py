@@ -14,7 +14,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ml import lake, predictions
+from ml import engine, lake, predictions
+from ml.engine import Frame, literal
 from ml.errors import InsighteraError
 from ml.scoring import audit_branch
 from ml.use_case import Build
@@ -40,40 +41,35 @@ RECEIPT = pa.schema(
 )
 
 
-def publish(
-    name: str,
-    *,
-    build: duckdb.DuckDBPyRelation,
-    audited: duckdb.DuckDBPyRelation,
-    connection: duckdb.DuckDBPyConnection,  # noqa: ARG001  (the thin models pass it alike)
-) -> pa.Table:
+def publish(name: str, *, build: Frame, audited: Frame, connection: Any) -> Frame:
     """Move `main` to this run's audited branch, write the receipt, and return the predictions as
     of now.
 
-    `audited` is the scoring model's table: what its tests passed on. Without a branch of this run
-    nothing moves. Raises InsighteraError where `main` moved since the branch began, or where the
-    audited rows are not the branch's; the branch stays, and nothing is lost.
+    `audited` is the scoring model's table: what its tests passed on; `connection` the session it is
+    of, DuckDB's or Spark's. Without a branch of this run nothing moves. Raises InsighteraError
+    where `main` moved since the branch began, or where the audited rows are not the branch's; the
+    branch stays, and nothing is lost.
 
     Returns each entity's latest row with `prediction_timestamp` at or before `as_of`, the columns
     as in the prediction table; no rows before the first publication.
     """
     run = Build.read(build)
     table = run.use_case(name).output_table
-    empty = lake.compatible(audited.limit(0).to_arrow_table().schema).empty_table()
-    if not lake.exists(table):
-        return empty
-    count = audited.filter(f"run_id = '{run.run_id}'").aggregate("count(*)").fetchall()[0][0]
-    _advance(table, audit_branch(run), run, count)
-    reconcile([table])
-    _drop_published_branches(table)
-    return empty if lake.head(table) is None else predictions.current(table, as_of=run.as_of)
+    with engine.opened(connection) as on:
+        empty = lake.compatible(on.schema(audited, on.columns(audited))).empty_table()
+        if not lake.exists(table):
+            return empty
+        _advance(
+            table, audit_branch(run), run, on.count(audited, f"run_id = {literal(run.run_id)}")
+        )
+        reconcile([table])
+        _drop_published_branches(table)
+        if lake.head(table) is None:
+            return empty
+        return on.answer(predictions.latest(on, table, as_of=run.as_of))
 
 
-def receipts(
-    *,
-    build: duckdb.DuckDBPyRelation,
-    connection: duckdb.DuckDBPyConnection,  # noqa: ARG001  (the thin models pass it alike)
-) -> pa.Table:
+def receipts(*, build: Frame) -> pa.Table:
     """Every receipt, oldest first, those that a killed process left out written first."""
     run = Build.read(build)
     outputs = {run.use_case(name).output_table for name in run.use_cases}

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from ml import registry
@@ -85,7 +84,7 @@ def train(
     build: Any,
     spine: Any,
     features: Mapping[str, Any],
-    connection: duckdb.DuckDBPyConnection,
+    connection: Any,
 ) -> pa.Table:
     """Train use case `name` where its policy asks for it; one row (`DECISION`) says what was
     decided. The thin dbt models call this.

@@ -6,65 +6,45 @@ The columns of a prediction table follow from the use case: entity keys, attribu
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml import lake, predictions
+from ml import engine, lake, predictions, registry
+from ml.engine import BATCH_ROWS, Engine, Frame, literal
 from ml.errors import InsighteraError
+from ml.features import VALIDITY
 from ml.sql import identifier, identifiers, text
 from ml.use_case import Build, UseCase
 
-if TYPE_CHECKING:  # it imports MLflow: only where there is something to score
-    from ml.registry import Champion
-
-BATCH_ROWS = 100_000  # some 300 MB at twenty features; one snapshot of the audit branch each
 FACTORS = 5
 LIKELY = 0.5  # probabilities are calibrated: above a half, it is more likely than not
 DECIMALS = 6  # of probabilities and contributions: what batches of other sizes compute alike
-
-ENTITY = "entity_number"
-# Columns of a feature table that are no features but would collide with another table's in the
-# join.
-VALIDITY = ("valid_from", "valid_to", "system_from", "system_to")
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Who could be scored, and who has to be, as tables of `connection`.
-
-    `pending` holds entity keys, the model's features, feature_timestamp and feature_hash of those
-    whose features, or whose model, are not the ones of their latest prediction.
-    """
-
-    connection: duckdb.DuckDBPyConnection
-    population: int
-    pending: int
-    inference_type: str  # full | incremental
+STAMP = pa.timestamp("us")
 
 
 def score(
     name: str,
     *,
-    build: duckdb.DuckDBPyRelation,
-    spine: duckdb.DuckDBPyRelation,
-    features: Mapping[str, duckdb.DuckDBPyRelation],
-    attributes: duckdb.DuckDBPyRelation,
+    build: Frame,
+    spine: Frame,
+    features: Mapping[str, Frame],
+    attributes: Frame,
     trained: object = None,  # noqa: ARG001  (its presence orders the dbt models)
-    connection: duckdb.DuckDBPyConnection,
+    connection: Any,
     batch_rows: int = BATCH_ROWS,
-) -> pa.Table:
+) -> Frame:
     """Score the entities at `as_of` whose features or model changed; what this run wrote, read
     back.
 
     `build` is the one row of `this_build`; `spine` has the entity keys and `cutoff` (those with
     cutoff = as_of are the population); `features` are feature tables by name; `attributes` has one
-    row per entity.
+    row per entity. All are of `connection`, which dbt calls the session: DuckDB's, or Spark's.
 
     The rows go to the branch `audit_<run>` of the use case's Iceberg table, a batch at a time, and
     are read back from it. An entity is left out where its latest prediction at or before `as_of`
@@ -73,26 +53,49 @@ def score(
     InsighteraError where a feature of the champion is missing from the tables, or an entity has
     several rows of attributes.
     """
-    from ml import registry
-
-    run, use_case = _build(name, build)
-    empty = output_schema(use_case, spine, attributes).empty_table()
-    chosen = registry.champion_entry(name)
-    if chosen is None:
-        print(f"{name}: no champion yet, nothing is scored. The training model promotes one.")
-        return empty
-    version, columns = chosen.version, chosen.features
-    table = use_case.output_table
-    main = lake.head(table) if lake.exists(table) else None
-    joined = _joined(run, use_case, spine, features, columns, connection)
-    with duckdb.connect() as work:
-        found = _candidates(work, joined, run, use_case, columns, version, main)
-        if found.pending == 0:
-            print(f"{name}: nothing changed for {found.population:,} entities (version {version}).")
-            return empty
-        champion = registry.load(name, version)
-        work.register("attributes", _attributes(use_case, attributes))
-        return _write(found, champion, run, use_case, empty.schema, main, batch_rows)
+    run = Build.read(build)
+    use_case = run.use_case(name)
+    with engine.opened(connection) as on:
+        schema = output_schema(on, use_case, spine, attributes)
+        chosen = registry.champion_entry(name)
+        if chosen is None:
+            print(f"{name}: no champion yet, nothing is scored. The training model promotes one.")
+            return schema.empty_table()
+        table = use_case.output_table
+        main = lake.head(table) if lake.exists(table) else None
+        hashed = _hashed(on, run, use_case, spine, features, chosen)
+        pending, latest = _pending(on, run, use_case, hashed, attributes, chosen, main)
+        population = on.count(spine, f"cutoff = {literal(run.as_of)}")
+        due = _due(on, use_case, pending)
+        if due == 0:
+            print(
+                f"{name}: nothing changed for {population:,} entities (version {chosen.version})."
+            )
+            return schema.empty_table()
+        kind = "incremental" if on.count(latest, "is_known_to_version") else "full"
+        predict = partial(
+            predicted,
+            champion=on.shared(registry.load(name, chosen.version)),
+            use_case=use_case,
+            values={
+                "model": chosen.name,
+                "version": chosen.version,
+                "inference": kind,
+                "run": run.run_id,
+                "run_at": run.as_of,
+            },
+            schema=schema,
+        )
+        rows = on.mapped(pending, predict, schema, rows=batch_rows)
+        written = _write(on, run, use_case, rows, chosen, main)
+        branch = audit_branch(run)
+        print(
+            f"{name}: {written:,} of {population:,} entities scored by version {chosen.version} "
+            f"({kind}) into branch {branch} of {lake.NAMESPACE}.{table}. To read it: insightera "
+            f"predictions show --branch {branch}"
+        )
+        own = {"run_id": run.run_id, "prediction_date": run.as_of.date()}
+        return on.answer(on.read(table, branch=branch, equal=own))
 
 
 def audit_branch(build: Build) -> str:
@@ -100,15 +103,8 @@ def audit_branch(build: Build) -> str:
     return f"audit_{build.run_id.replace('-', '')}"
 
 
-def output_schema(
-    use_case: UseCase,
-    spine: duckdb.DuckDBPyRelation,
-    attributes: duckdb.DuckDBPyRelation,
-) -> pa.Schema:
+def output_schema(on: Engine, use_case: UseCase, spine: Frame, attributes: Frame) -> pa.Schema:
     """The prediction table's columns; keys and attributes have the types of the relations."""
-    keys = spine.project(identifiers(use_case.entity_keys)).limit(0).to_arrow_table().schema
-    known = attributes.project(identifiers(use_case.attributes)).limit(0).to_arrow_table().schema
-    stamp = pa.timestamp("us")
     own = pa.schema(
         [
             ("risk_score", pa.float64()),
@@ -116,196 +112,195 @@ def output_schema(
             ("risk_category", pa.string()),
             (f"predicted_{use_case.outcome}", pa.bool_()),
             ("contributing_factors", pa.string()),
-            ("feature_timestamp", stamp),
+            ("feature_timestamp", STAMP),
             ("feature_hash", pa.string()),
             ("model_name", pa.string()),
             ("model_version", pa.string()),
             ("inference_type", pa.string()),
             ("run_id", pa.string()),
-            ("prediction_timestamp", stamp),
+            ("prediction_timestamp", STAMP),
             ("prediction_date", pa.date32()),
         ]
     )
-    return lake.compatible(pa.schema([*keys, *known, *own]))
+    keys = on.schema(spine, use_case.entity_keys)
+    return lake.compatible(pa.schema([*keys, *on.schema(attributes, use_case.attributes), *own]))
 
 
-def _build(name: str, build: duckdb.DuckDBPyRelation) -> tuple[Build, UseCase]:
-    run = Build.read(build)
-    return run, run.use_case(name)
-
-
-def _joined(
+def _hashed(
+    on: Engine,
     run: Build,
     use_case: UseCase,
-    spine: duckdb.DuckDBPyRelation,
-    features: Mapping[str, duckdb.DuckDBPyRelation],
-    columns: tuple[str, ...],
-    connection: duckdb.DuckDBPyConnection,
-) -> pa.Table:
-    """The population with the model's features as they were known at `as_of`, nothing wider."""
-    from ml.features import point_in_time_join
+    spine: Frame,
+    features: Mapping[str, Frame],
+    chosen: registry.Version,
+) -> Frame:
+    """The population with the model's features as they were known at `as_of`, and their digest."""
+    reads = _reads(on, use_case, spine, features, chosen.features)
+    joined = on.joined_at(spine, features, reads, use_case.entity_keys, run.as_of)
+    held = [*use_case.entity_keys, *chosen.features]
+    own = [("feature_timestamp", STAMP), ("feature_hash", pa.string())]
+    schema = lake.compatible(pa.schema([*on.schema(joined, held), *own]))
+    return on.mapped(joined, partial(with_hash, held=held, keys=len(use_case.entity_keys)), schema)
 
-    instant = f"cutoff = timestamp '{run.as_of.isoformat()}'"
-    keys = identifiers(use_case.entity_keys)
-    population = spine.filter(instant).project(f"{keys}, cutoff").to_arrow_table()
-    # The join is faster on numbers, and on the population's versions only.
-    numbers = pa.array(np.arange(population.num_rows, dtype=np.int32))
-    population = population.append_column(ENTITY, numbers)
-    numbered = connection.from_arrow(population).set_alias("population")
-    same = " and ".join(
-        f"versions.{identifier(k)} = population.{identifier(k)}" for k in use_case.entity_keys
-    )
+
+def with_hash(joined: pa.Table, *, held: list[str], keys: int) -> pa.Table:
+    """Columns `held` of a batch (the entity's `keys` first), when the newest was recorded, and the
+    digest of the features' values: DuckDB's text of them, wherever this runs.
+    """
+    recorded = [identifier(name) for name in joined.column_names if name.endswith("__recorded")]
+    newest = f"greatest({', '.join(recorded)})" if recorded else "null"
+    with duckdb.connect() as work:
+        work.register("joined", joined)
+        found = work.execute(
+            f"""
+            select
+                {identifiers(held)},
+                cast({newest} as timestamp) as feature_timestamp,
+                md5(cast(json_array({identifiers(held[keys:])}) as varchar)) as feature_hash
+            from joined
+            """  # noqa: S608
+        ).to_arrow_table()
+    return found.cast(lake.compatible(found.schema))
+
+
+def _reads(
+    on: Engine,
+    use_case: UseCase,
+    spine: Frame,
+    features: Mapping[str, Frame],
+    columns: tuple[str, ...],
+) -> dict[str, dict[str, str]]:
+    """Of each feature table the columns that the champion reads, {output: column}, with those that
+    say what held when; tables that it does not read are left out.
+    """
+    found = {table: on.columns(frame) for table, frame in features.items()}
     holders: dict[str, list[str]] = {}
-    for table, relation in features.items():
-        for column in relation.columns:
+    for table, held in found.items():
+        for column in held:
             if column not in (*use_case.entity_keys, *VALIDITY):
                 holders.setdefault(column, []).append(table)
-    narrowed: dict[str, duckdb.DuckDBPyRelation] = {}
-    found: set[str] = set()
-    for table, relation in features.items():
-        read = {}
-        for column in relation.columns:
+    reads: dict[str, dict[str, str]] = {}
+    taken = on.columns(spine)
+    for table, held in found.items():
+        for column in held:
             if table in holders.get(column, []):
                 # the join's rule, in training: a name found twice carries its table's
-                shared = len(holders[column]) > 1 or column in spine.columns
-                read[f"{table}__{column}" if shared else column] = column
-        read = {name: column for name, column in read.items() if name in columns}
-        if not read:
-            continue
-        found.update(read)
-        if "feature_timestamp" in relation.columns:
-            read[f"{table}__recorded"] = "feature_timestamp"
-        read |= {column: column for column in VALIDITY if column in relation.columns}
-        wanted = [f"versions.{identifier(held)} as {identifier(n)}" for n, held in read.items()]
-        holding = _holding(relation, run).set_alias("versions").join(numbered, same)
-        narrowed[table] = holding.project(", ".join([identifier(ENTITY), *wanted]))
-    lost = [column for column in columns if column not in found]
+                shared = len(holders[column]) > 1 or column in taken
+                output = f"{table}__{column}" if shared else column
+                if output in columns:
+                    reads.setdefault(table, {})[output] = column
+    lost = sorted(set(columns) - {output for wanted in reads.values() for output in wanted})
     if lost:
         raise InsighteraError(
             f"{use_case.name}: the champion reads {lost}, which none of the feature tables "
             f"{', '.join(features)} has any more. Bring the columns back, or train again "
             "(`--vars 'retrain: always'`)."
         )
-    return point_in_time_join(
-        population,
-        narrowed,
-        entity_keys=[ENTITY],
-        timestamp="cutoff",
-        known_at="cutoff",
-    )
+    for table, wanted in reads.items():
+        if "feature_timestamp" in found[table]:
+            wanted[f"{table}__recorded"] = "feature_timestamp"
+        wanted |= {column: column for column in VALIDITY if column in found[table]}
+    return reads
 
 
-def _holding(relation: duckdb.DuckDBPyRelation, run: Build) -> duckdb.DuckDBPyRelation:
-    """Versions that can hold at `as_of`: the join decides, but need not read years of history."""
-    instant = f"timestamp '{run.as_of.isoformat()}'"
-    holding = relation.filter(f"valid_from <= {instant}")
-    if "valid_to" in relation.columns:
-        holding = holding.filter(f"valid_to is null or valid_to > {instant}")
-    return holding
-
-
-def _candidates(
-    work: duckdb.DuckDBPyConnection,
-    joined: pa.Table,
+def _pending(
+    on: Engine,
     run: Build,
     use_case: UseCase,
-    columns: tuple[str, ...],
-    version: str,
+    hashed: Frame,
+    attributes: Frame,
+    chosen: registry.Version,
     main: int | None,
-) -> Candidates:
-    """Hash everyone's features, and keep in `pending` those whose latest prediction is not of
-    them."""
-    keys = identifiers(use_case.entity_keys)
-    work.register("joined", joined)
-    recorded = [identifier(name) for name in joined.column_names if name.endswith("__recorded")]
-    newest = f"greatest({', '.join(recorded)})" if recorded else "null"
-    hashed = f"""
-        select
-            {keys},
-            {identifiers(columns)},
-            cast({newest} as timestamp) as feature_timestamp,
-            md5(cast(json_array({identifiers(columns)}) as varchar)) as feature_hash
-        from joined
-    """  # noqa: S608
-    work.register("scored", _scored_before(use_case, run, main))
+) -> tuple[Frame, Frame]:
+    """Those whose latest prediction is not of these features by this model, with their attributes
+    (`attribute_1`, ...); and everyone's latest prediction.
+    """
+    keys = on.quoted(*use_case.entity_keys)
     # `already`: at this very instant by this version. Such a row stands, whatever the features say
     # now: one prediction per entity, instant and version.
-    work.execute(
+    latest = on.kept(
         f"""
-        create table latest as
         select
             {keys},
-            arg_max(model_version || ' ' || feature_hash, {predictions.LATEST}) as prediction,
+            max_by(model_version || ' ' || feature_hash, {predictions.LATEST}) as prediction,
             bool_or(model_version = $version) as is_known_to_version,
-            bool_or(model_version = $version and prediction_timestamp = $run_at) as already
+            bool_or(
+                model_version = $version and prediction_timestamp = cast($run_at as timestamp)
+            ) as already
         from scored
         group by {keys}
         """,  # noqa: S608
-        {"version": version, "run_at": run.as_of},
+        {"version": chosen.version, "run_at": run.as_of.isoformat(sep=" ")},
+        scored=_scored_before(on, use_case, run, main),
     )
-    on = " and ".join(
-        f"hashed.{identifier(k)} = latest.{identifier(k)}" for k in use_case.entity_keys
+    shown = "".join(
+        f", attributes.{on.quoted(name)} as attribute_{number}"
+        for number, name in enumerate(use_case.attributes, start=1)
     )
-    work.execute(
+    pending = on.kept(
         f"""
-        create table pending as
-        with hashed as ({hashed})
-        select hashed.*
+        select hashed.*{shown}
         from hashed
         -- a left join and a filter: an anti join on more than equality is a nested loop in DuckDB
-        left join latest on {on}
+        left join latest on {_same(on, use_case, "latest")}
+        left join attributes on {_same(on, use_case, "attributes")}
         where not coalesce(latest.already, false)
-            and latest.prediction is distinct from $version || ' ' || hashed.feature_hash
-        order by {", ".join(f"hashed.{identifier(k)}" for k in use_case.entity_keys)}
+            and latest.prediction is distinct from ($version || ' ' || hashed.feature_hash)
+        order by {", ".join(f"hashed.{on.quoted(key)}" for key in use_case.entity_keys)}
         """,  # noqa: S608
-        {"version": version},
+        {"version": chosen.version},
+        hashed=hashed,
+        latest=latest,
+        attributes=attributes,
     )
-    pending, full = work.execute(
-        """
-        select
-            (select count(*) from pending),
-            (select count(*) from latest where is_known_to_version) = 0
-        """
-    ).fetchall()[0]
-    work.unregister("scored")
-    return Candidates(work, joined.num_rows, pending, "full" if full else "incremental")
+    return pending, latest
 
 
-def _scored_before(use_case: UseCase, run: Build, main: int | None) -> pa.RecordBatchReader:
+def _same(on: Engine, use_case: UseCase, other: str) -> str:
+    return " and ".join(
+        f"hashed.{on.quoted(key)} = {other}.{on.quoted(key)}" for key in use_case.entity_keys
+    )
+
+
+def _due(on: Engine, use_case: UseCase, pending: Frame) -> int:
+    """How many are pending, each once."""
+    query = (
+        f"select count(*) as due, count(distinct ({on.quoted(*use_case.entity_keys)})) as entities "  # noqa: S608
+        "from pending"
+    )
+    found = on.arrow(on.sql(query, pending=pending)).to_pylist()[0]
+    if found["due"] != found["entities"]:
+        raise InsighteraError(
+            f"{use_case.name}: some of {', '.join(use_case.entity_keys)} have several rows in the "
+            "attribute table passed to scoring; it must have one row per entity."
+        )
+    return int(found["due"])
+
+
+def _scored_before(on: Engine, use_case: UseCase, run: Build, main: int | None) -> Frame:
     """Who was scored, when, by which version, from which features: four narrow columns of
     `main`."""
     columns = [*use_case.entity_keys, "feature_hash", "prediction_timestamp", "model_version"]
     if main is None:
         names = [(name, pa.string()) for name in columns if name != "prediction_timestamp"]
-        schema = pa.schema([*names, ("prediction_timestamp", pa.timestamp("us"))])
-        return pa.RecordBatchReader.from_batches(schema, iter(()))
-    return lake.read(
-        use_case.output_table,
-        snapshot=main,
-        columns=columns,
-        at_most={"prediction_timestamp": run.as_of},
-    )
-
-
-def _attributes(use_case: UseCase, attributes: duckdb.DuckDBPyRelation) -> pa.Table:
-    wanted = identifiers((*use_case.entity_keys, *use_case.attributes))
-    return attributes.project(wanted).to_arrow_table()
+        return pa.schema([*names, ("prediction_timestamp", STAMP)]).empty_table()
+    at_most = {"prediction_timestamp": run.as_of}
+    return on.read(use_case.output_table, snapshot=main, columns=columns, at_most=at_most)
 
 
 def _write(
-    found: Candidates,
-    champion: "Champion",
+    on: Engine,
     run: Build,
     use_case: UseCase,
-    schema: pa.Schema,
+    rows: Frame,
+    chosen: registry.Version,
     main: int | None,
-    batch_rows: int,
-) -> pa.Table:
-    """Score `pending` into the audit branch, which starts at the `main` that was compared with."""
+) -> int:
+    """Rows into the audit branch, which starts at the `main` that was compared with; how many."""
     table, branch = use_case.output_table, audit_branch(run)
     lake.ensure(
         table,
-        schema,
+        on.schema(rows, on.columns(rows)),
         ["prediction_date"],
         {
             predictions.ENTITY_KEYS: json.dumps(use_case.entity_keys),
@@ -314,53 +309,30 @@ def _write(
     )
     lake.drop_branch(table, branch)  # of an earlier attempt of this run: half of it may be missing
     lake.create_branch(table, branch, main)
-    summary = {**lake.lineage(run, champion.version), "model-name": champion.name}
-    onto, written = main, 0
-    for batch in _batches(found, batch_rows):
-        rows = _predicted(found, champion, run, use_case, batch, schema)
-        onto = lake.append(table, rows, summary, branch=branch, onto=onto)
-        written += rows.num_rows
-    print(
-        f"{use_case.name}: {written:,} of {found.population:,} entities scored by version "
-        f"{champion.version} ({found.inference_type}) into branch {branch} of "
-        f"{lake.NAMESPACE}.{table}. To read it: insightera predictions show --branch {branch}"
-    )
-    return lake.read_table(
-        table, branch=branch, equal={"run_id": run.run_id, "prediction_date": run.as_of.date()}
-    )
+    summary = {**lake.lineage(run, chosen.version), "model-name": chosen.name}
+    return on.append(table, rows, summary, branch=branch, onto=main)
 
 
-def _batches(found: Candidates, rows: int) -> Iterator[pa.Table]:
-    """`pending`, `rows` at a time, read on a cursor so that its connection stays free meanwhile."""
-    reader = found.connection.cursor().execute("from pending").to_arrow_reader(rows)
-    held: list[pa.RecordBatch] = []
-    count = 0
-    for batch in reader:
-        held.append(batch)
-        count += batch.num_rows
-        if count >= rows:
-            yield pa.Table.from_batches(held)
-            held, count = [], 0
-    if count:
-        yield pa.Table.from_batches(held)
-
-
-def _predicted(
-    found: Candidates,
-    champion: "Champion",
-    run: Build,
-    use_case: UseCase,
+def predicted(
     batch: pa.Table,
+    *,
+    champion: Any,
+    use_case: UseCase,
+    values: Mapping[str, Any],
     schema: pa.Schema,
 ) -> pa.Table:
-    """Prediction rows of one batch, with the columns of `schema`."""
+    """Prediction rows of one batch of what is pending, with the columns of `schema`.
+
+    `champion`: what `Engine.shared` made of a registered model. `values`: of every row.
+    """
     from ml.explain import contributions
     from ml.pipeline import frame, one_thread
 
-    read = frame(batch, champion.features)
+    model = champion.value
+    read = frame(batch, model.features)
     with one_thread():
-        probability = np.asarray(champion.pipeline.predict_proba(read), dtype=np.float64)[:, 1]
-    top, shares = strongest(np.asarray(contributions(champion, read), dtype=np.float64), FACTORS)
+        probability = np.asarray(model.pipeline.predict_proba(read), dtype=np.float64)[:, 1]
+    top, shares = strongest(np.asarray(contributions(model, read), dtype=np.float64), FACTORS)
     scored = batch.append_column(
         "probability", pa.array(np.clip(probability.round(DECIMALS), 0.0, 1.0))
     )
@@ -369,24 +341,10 @@ def _predicted(
             f"factor_{rank}", pa.array(top[:, rank] + 1)
         )  # SQL counts from 1
         scored = scored.append_column(f"share_{rank}", pa.array(shares[:, rank].round(DECIMALS)))
-    found.connection.register("scored", scored)
-    rows = found.connection.execute(
-        _output_sql(use_case, batch.schema, champion.features, top.shape[1]),
-        {
-            "model": champion.name,
-            "version": champion.version,
-            "inference": found.inference_type,
-            "run": run.run_id,
-            "run_at": run.as_of,
-        },
-    ).to_arrow_table()
-    found.connection.unregister("scored")
-    if rows.num_rows != batch.num_rows:
-        raise InsighteraError(
-            f"{use_case.name}: some of {', '.join(use_case.entity_keys)} have several rows in the "
-            "attribute table passed to scoring; it must have one row per entity."
-        )
-    return rows.cast(schema)
+    query = _output_sql(use_case, batch.schema, model.features, top.shape[1])
+    with duckdb.connect() as work:
+        work.register("scored", scored)
+        return work.execute(query, dict(values)).to_arrow_table().cast(schema)
 
 
 def strongest(
@@ -404,8 +362,7 @@ def strongest(
 def _output_sql(
     use_case: UseCase, schema: pa.Schema, features: tuple[str, ...], factors: int
 ) -> str:
-    """The prediction row from `scored` (features, probability, factors) and `attributes`."""
-    keys = use_case.entity_keys
+    """The prediction row from `scored`: keys, features, attributes, probability, factors."""
     categories = "\n".join(
         f"when probability >= {float(bound)!r} then {text(category)}"
         for category, bound in sorted(use_case.thresholds.items(), key=lambda item: -item[1])
@@ -417,11 +374,13 @@ def _output_sql(
         f"'contribution': share_{rank}}}"
         for rank in range(factors)
     )
-    attributes = "".join(f"attributes.{identifier(name)},\n" for name in use_case.attributes)
-    on = " and ".join(f"attributes.{identifier(k)} = scored.{identifier(k)}" for k in keys)
+    attributes = "".join(
+        f"attribute_{number} as {identifier(name)},\n"
+        for number, name in enumerate(use_case.attributes, start=1)
+    )
     return f"""
         select
-            {", ".join(f"scored.{identifier(k)}" for k in keys)},
+            {identifiers(use_case.entity_keys)},
             {attributes}
             round(100 * probability, {DECIMALS - 2}) as risk_score,
             probability as {identifier(f"{use_case.outcome}_probability")},
@@ -437,7 +396,6 @@ def _output_sql(
             cast($run_at as timestamp) as prediction_timestamp,
             cast($run_at as date) as prediction_date
         from (select *, [{values}] as held, [{names}] as names from scored) as scored
-        left join attributes on {on}
     """  # noqa: S608
 
 

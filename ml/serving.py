@@ -3,15 +3,16 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from ml import settings
+from ml import engine, settings
+from ml.engine import Engine, Frame
 from ml.sql import identifier
 from ml.use_case import Build
 
-BATCH_ROWS = 100_000
 SUMMARY = pa.schema(
     [
         ("run_id", pa.string()),
@@ -24,14 +25,9 @@ SUMMARY = pa.schema(
 )
 
 
-def replace(
-    *,
-    build: duckdb.DuckDBPyRelation,
-    tables: Mapping[str, duckdb.DuckDBPyRelation],
-    connection: duckdb.DuckDBPyConnection,  # noqa: ARG001  (the thin models pass it alike)
-) -> pa.Table:
+def replace(*, build: Frame, tables: Mapping[str, Frame], connection: Any) -> pa.Table:
     """Copy `tables` (name -> relation) into a new serving file and put it in place; one row about
-    it.
+    it. All are of `connection`, DuckDB's or Spark's session.
 
     A dashboard sees the old file or the new one, whole; one that has the old file open keeps
     reading it. Killed anywhere, the old file stands, and the next run clears what is left. Rows
@@ -44,7 +40,8 @@ def replace(
     _clear_leftovers(target)
     beside = target.with_name(f"{target.name}.{os.getpid()}.new")
     try:
-        rows = _copy(tables, beside)
+        with engine.opened(connection) as on:
+            rows = _copy(on, tables, beside)
         size = beside.stat().st_size
         _sync(beside)
         beside.replace(target)
@@ -62,12 +59,12 @@ def replace(
     return pa.Table.from_pylist([row], schema=SUMMARY)
 
 
-def _copy(tables: Mapping[str, duckdb.DuckDBPyRelation], target: Path) -> int:
+def _copy(on: Engine, tables: Mapping[str, Frame], target: Path) -> int:
     """Write the tables; their rows together."""
     rows = 0
     with duckdb.connect(str(target)) as file:
         for name, relation in tables.items():
-            file.register("incoming", relation.to_arrow_reader(BATCH_ROWS))
+            file.register("incoming", on.reader(relation))
             file.execute(f"create table {identifier(name)} as from incoming")
             file.unregister("incoming")
             rows += file.table(identifier(name)).aggregate("count(*)").fetchall()[0][0]

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -24,6 +23,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import ParameterGrid
 
 from ml import (
+    engine,
     evaluation,
     lake,
     model_card,
@@ -35,7 +35,9 @@ from ml import (
 from ml import (
     features as joins,
 )
+from ml.engine import Engine, Frame
 from ml.errors import InsighteraError
+from ml.frames import to_arrow
 from ml.retraining import decision
 from ml.selection import Candidates, Selection
 from ml.use_case import Build, UseCase
@@ -53,13 +55,14 @@ OWN_COLUMNS = ("cutoff", "label", "side")
 
 @dataclass(frozen=True)
 class Rows:
-    """The matured rows, ordered by entity keys and cutoff; all arrays aligned."""
+    """The matured rows, ordered by entity keys and cutoff; all aligned."""
 
     keys: pa.Table
     cutoffs: validation.Times
     labels: NDArray[np.int64]
     entities: validation.Hashes  # of the keys
     sampled: bool
+    spine: Frame  # keys and cutoff where the feature tables are
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,29 +84,33 @@ def train(
     use_case: UseCase,
     spine: Any,
     features: Mapping[str, Any],
-    connection: duckdb.DuckDBPyConnection,
+    connection: Any,
     before: Sequence[registry.Version],
 ) -> pa.Table:
     """Train and register a version, and say in one row (`retraining.DECISION`) what was decided.
 
     `ml.retraining.train` calls it where the use case's policy asks for training. `spine`: relation
     with the entity keys, `cutoff` (naive UTC) and `label` (1, 0, NULL for rows that are only for
-    scoring). `features`: feature tables by name. All on `connection`. `before`: the versions that
-    there are.
+    scoring). `features`: feature tables by name. All on `connection`, DuckDB's or Spark's session:
+    there the rows are chosen and joined by the executors, and those chosen (`max_rows` at most)
+    are learned from here. `before`: the versions that there are.
 
     Too little matured data is a decision, not an error. Raises InsighteraError where the use case's
     YAML contradicts itself or the data, or a label was given before its horizon had passed.
     """
     _check(use_case)
     try:
-        rows = matured(spine, use_case, build.as_of)
-        if not len(rows):
-            raise TooLittleDataError(
-                f"no label has matured: that takes a cutoff {use_case.horizon_days} days before "
-                f"{build.as_of:%Y-%m-%d}"
+        with engine.opened(connection) as on:
+            rows = matured(on, spine, use_case, build.as_of)
+            if not len(rows):
+                raise TooLittleDataError(
+                    f"no label has matured: that takes a cutoff {use_case.horizon_days} days before "
+                    f"{build.as_of:%Y-%m-%d}"
+                )
+            split = validation.outer_split(
+                rows.cutoffs, rows.labels, rows.entities, _horizon(use_case)
             )
-        split = validation.outer_split(rows.cutoffs, rows.labels, rows.entities, _horizon(use_case))
-        return _train(build, use_case, rows, split, features, connection, before)
+            return _train(build, use_case, rows, split, features, connection, before)
     except TooLittleDataError as reason:
         return decision(build, use_case, f"not trained: {reason}")
 
@@ -112,21 +119,27 @@ def training_set(
     rows: Rows,
     features: Mapping[str, Any],
     use_case: UseCase,
-    connection: duckdb.DuckDBPyConnection,
+    connection: Any,
 ) -> tuple[pa.Table, Candidates]:
     """What was believed of each (entity, cutoff) at its cutoff, in the order of `rows`, and what
     may be learned from.
 
     Nothing that a lake came to know after a row's cutoff is in the row.
     """
-    joined = joins.point_in_time_join(
-        rows.keys,
+    together = joins.point_in_time_join(
+        rows.spine,
         features,
         entity_keys=list(use_case.entity_keys),
         timestamp="cutoff",
         known_at="cutoff",
         connection=connection,
     )
+    joined = to_arrow(together, "the training set")
+    if not joined.select(rows.keys.column_names).equals(rows.keys):
+        raise InsighteraError(
+            f"label_{use_case.name} changed while its rows were joined with their features. "
+            "Run `dbt build` again."
+        )
     found = selection.candidates(joined.schema, rows.keys.column_names, list(features), use_case)
     if not found.kinds:
         raise InsighteraError(
@@ -136,7 +149,7 @@ def training_set(
     return joined, found
 
 
-def matured(spine: Any, use_case: UseCase, as_of: datetime) -> Rows:
+def matured(on: Engine, spine: Frame, use_case: UseCase, as_of: datetime) -> Rows:
     """Rows of the spine that have a label, at most `max_rows`: beyond it, whole entities are left
     out, the same ones in every build (those of the greatest hash).
 
@@ -144,32 +157,49 @@ def matured(spine: Any, use_case: UseCase, as_of: datetime) -> Rows:
     horizon had not passed at `as_of`.
     """
     keys = list(use_case.entity_keys)
-    missing = sorted({*keys, "cutoff", "label"} - set(spine.columns))
+    found = on.columns(spine)
+    missing = sorted({*keys, "cutoff", "label"} - set(found))
     if missing:
-        raise InsighteraError(
-            f"label_{use_case.name} lacks the columns {missing}; it has {spine.columns}."
-        )
-    quoted = [f'"{key}"' for key in keys]
-    texts = ", ".join(f"cast({key} as varchar)" for key in quoted)
-    labelled = spine.filter(
-        " and ".join(f"{column} is not null" for column in ("label", "cutoff", *quoted))
-    ).project(
-        f"{', '.join(quoted)}, cast(cutoff as timestamp) as cutoff, cast(label as bigint) as "
-        "label, "
-        f"md5_number_lower(concat_ws(chr(31), {texts})) as entity_hash"
+        raise InsighteraError(f"label_{use_case.name} lacks the columns {missing}; it has {found}.")
+    given = " and ".join(
+        f"{column} is not null" for column in ("label", "cutoff", *map(on.quoted, keys))
     )
-    sampled = labelled.count("*").fetchone()[0] > use_case.max_rows
+    # md5 is the same everywhere, so the sample is; the sides of a split use other bits of it.
+    labelled = on.kept(
+        f"""
+        select
+            {on.quoted(*keys)},
+            cast(cutoff as timestamp) as cutoff,
+            cast(label as bigint) as label,
+            {on.key_hash(keys)} as entity_hash
+        from spine
+        where {given}
+        """,  # noqa: S608
+        spine=spine,
+    )
+    sampled = on.count(labelled) > use_case.max_rows
+    last = "select max(entity_hash) as entity_hash from labelled"
     if sampled:
-        # md5 is the same everywhere, so the sample is; the sides of a split use other bits of it.
-        last = (
-            labelled.aggregate("entity_hash, count(*) as number")
-            .project("entity_hash, sum(number) over (order by entity_hash) as running")
-            .filter(f"running <= {int(use_case.max_rows)}")
-            .aggregate("coalesce(max(entity_hash), 0)")
-            .fetchone()[0]
-        )
-        labelled = labelled.filter(f"entity_hash <= {last}")
-    table = labelled.order(", ".join([*quoted, "cutoff"])).to_arrow_table()
+        last = f"""
+            select coalesce(max(entity_hash), 0) as entity_hash
+            from (
+                select entity_hash, sum(number) over (order by entity_hash) as running
+                from (
+                    select entity_hash, count(*) as number from labelled group by entity_hash
+                ) as entities
+            ) as summed
+            where running <= {int(use_case.max_rows)}
+        """  # noqa: S608
+    chosen = on.kept(
+        f"""
+        select labelled.*
+        from labelled
+        inner join ({last}) as last on labelled.entity_hash <= last.entity_hash
+        order by {on.quoted(*keys)}, cutoff
+        """,  # noqa: S608
+        labelled=labelled,
+    )
+    table = on.arrow(chosen)
     cutoffs = table["cutoff"].to_numpy().astype("datetime64[us]")
     labels = table["label"].to_numpy()
     if not np.isin(labels, (0, 1)).all():
@@ -182,9 +212,10 @@ def matured(spine: Any, use_case: UseCase, as_of: datetime) -> Rows:
             f"{use_case.horizon_days} days ends after as_of {as_of:%Y-%m-%d %H:%M} (first cutoff "
             f"{cutoffs[early].min()}). Leave the label NULL until the horizon has passed."
         )
-    return Rows(
-        table.select([*keys, "cutoff"]), cutoffs, labels, table["entity_hash"].to_numpy(), sampled
-    )
+    hashes = table["entity_hash"].cast(pa.uint64()).to_numpy()
+    held = [*keys, "cutoff"]
+    joinable = on.sql(f"select {on.quoted(*held)} from chosen", chosen=chosen)  # noqa: S608
+    return Rows(table.select(held), cutoffs, labels, hashes, sampled, joinable)
 
 
 def fit(
@@ -237,7 +268,7 @@ def _train(
     rows: Rows,
     split: Split,
     features: Mapping[str, Any],
-    connection: duckdb.DuckDBPyConnection,
+    connection: Any,
     before: Sequence[registry.Version],
 ) -> pa.Table:
     joined, found = training_set(rows, features, use_case, connection)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ml.errors import InsighteraError
+from ml.frames import to_arrow
 
 POLICIES = ("auto", "always", "never")
 NUMBERS = {
@@ -96,7 +97,7 @@ class Build:
     @classmethod
     def read(cls, relation: Any) -> "Build":
         """From the relation `this_build`. Raises InsighteraError where it has not exactly one row."""
-        rows = relation.to_arrow_table().to_pylist()
+        rows = to_arrow(relation, "the model this_build").to_pylist()
         if len(rows) != 1:
             raise InsighteraError(f"The model this_build must have one row; it has {len(rows)}.")
         return cls.of(rows[0])

@@ -1,7 +1,7 @@
-def model(dbt, session):  # noqa: ARG001
+def model(dbt, session):
     """Every published prediction, from the lake."""
     from ml import monitoring
 
     dbt.config(materialized="table")
     dbt.ref("published_student_dropout_risk")
-    return monitoring.prediction_history(build=dbt.ref("this_build"))
+    return monitoring.prediction_history(build=dbt.ref("this_build"), connection=session)

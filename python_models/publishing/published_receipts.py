@@ -1,7 +1,7 @@
-def model(dbt, session):
+def model(dbt, session):  # noqa: ARG001
     """Every publication there ever was, from the lake."""
     from ml import publishing
 
     dbt.config(materialized="table")
     dbt.ref("published_student_dropout_risk")
-    return publishing.receipts(build=dbt.ref("this_build"), connection=session)
+    return publishing.receipts(build=dbt.ref("this_build"))

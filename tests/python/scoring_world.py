@@ -120,7 +120,7 @@ class World:
         """The receipts model of this run."""
         from ml import publishing
 
-        return publishing.receipts(build=self.build(as_of, run_id), connection=self.connection)
+        return publishing.receipts(build=self.build(as_of, run_id))
 
     def run(self, as_of: datetime, run_id: str, **options: int) -> pa.Table:
         """One build: score, publish, receipts; the published predictions."""

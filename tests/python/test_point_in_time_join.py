@@ -371,7 +371,7 @@ BROKEN = [  # the macro's arguments, and what it says of them
 def dbt_project(tmp_path_factory):
     """A dbt project with the join's macros and nothing else, built once over random tables."""
     root = tmp_path_factory.mktemp("pit")
-    for name in (*joins.MACROS, "engine/columns_of_query"):
+    for name in (*joins.MACROS, "point_in_time_columns", "engine/columns_of_query"):
         (root / "macros" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / "macros" / f"{name}.sql", root / "macros" / f"{name}.sql")
     (root / "models").mkdir()

@@ -265,7 +265,7 @@ def test_several_rows_of_attributes_are_an_error_that_publishes_nothing() -> Non
     world.connection.execute("insert into dim from dim where nim = 'S3'")
     with pytest.raises(InsighteraError, match="one row per entity"):
         world.score(FIRST, "run-1")
-    assert lake.head(TABLE) is None
+    assert not lake.exists(TABLE)
 
 
 @pytest.mark.usefixtures("home")

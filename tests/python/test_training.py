@@ -14,7 +14,7 @@ import pytest
 from longitudinal import HORIZON, META, University, university
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from ml import explain, lake, pipeline, registry, retraining, training
+from ml import engine, explain, lake, pipeline, registry, retraining, training
 from ml.errors import InsighteraError
 from ml.use_case import Build
 
@@ -74,7 +74,8 @@ def use_case(campus: University, as_of: datetime = AS_OF, **changes: Any) -> Any
 
 def training_set(campus: University, as_of: datetime = AS_OF, **changes: Any) -> Any:
     case = use_case(campus, as_of, **changes)
-    rows = training.matured(campus.spine(as_of), case, as_of)
+    with engine.opened() as on:
+        rows = training.matured(on, campus.spine(as_of), case, as_of)
     joined, found = training.training_set(rows, campus.features(), case, campus.connection)
     return rows, joined.select([*rows.keys.column_names, *found.kinds])
 
