@@ -25,7 +25,7 @@ feature_points as (
         '{{ name }}' as use_case,
         points.*
     from (
-        {{ value_points(
+        {{ drift_points(
             training, population, monitored_features(training, 'number'), monitored_features(training, 'category')
         ) }}
     ) as points

@@ -1,0 +1,88 @@
+"""PSI and KS on Spark are those of NumPy and SciPy too, for every kind of column that DuckDB is tried on."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import jinja2
+import pandas as pd
+import pytest
+from conftest import PROJECT
+from scipy.stats import ks_2samp
+from test_drift import KINDS, TOLERANCE, psi, samples
+
+from ml import spark
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+MACROS = ("monitoring/value_points", "monitoring/drift", "engine/drift_points")
+
+lacking = spark.problems()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(lacking), reason="; ".join(lacking) or "Spark is here"),
+]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
+    """The project's session, on a home of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INSIGHTERA_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("INSIGHTERA_RAW", raising=False)
+        patch.setenv("INSIGHTERA_SPARK_PARTITIONS", "2")
+        yield spark.session()
+        spark.stop()
+
+
+def drift_query(numbers: list[str], categories: list[str]) -> str:
+    """What `monitor_drift` runs on Spark, of the relations `old` and `new`."""
+
+    def dispatch(name: str) -> Callable[..., str]:
+        return getattr(macros, f"spark__{name}")
+
+    source = "\n".join((PROJECT / f"macros/{name}.sql").read_text("utf-8") for name in MACROS)
+    macros = (
+        jinja2.Environment(autoescape=False, extensions=["jinja2.ext.do"])
+        .from_string(
+            source,
+            globals={
+                "adapter": SimpleNamespace(quote=lambda name: f"`{name}`", dispatch=dispatch),
+                "dbt": SimpleNamespace(type_string=lambda: "string"),
+                "return": lambda value: value,
+            },
+        )
+        .module
+    )
+    points = macros.drift_points("old", "new", numbers, categories)
+    measured = macros.drift("points", ["feature_name"])
+    return f"with points as ({points}), measured as ({measured}) select * from measured"
+
+
+def test_drift_is_that_of_numpy_and_scipy(session: "SparkSession") -> None:
+    reference = pd.DataFrame({kind: samples(kind, 2000, 1, 0.0) for kind in KINDS})
+    current = pd.DataFrame({kind: samples(kind, 300, 2, 0.1) for kind in KINDS})
+    categories = [kind for kind in KINDS if reference[kind].dtype == object]
+    for name, frame in (("old", reference), ("new", current)):
+        session.createDataFrame(frame).createOrReplaceTempView(name)
+    numbers = [kind for kind in KINDS if kind not in categories]
+    found = session.sql(drift_query(numbers, categories)).toPandas().set_index("feature_name")
+    assert set(found.index) == set(KINDS)
+    for kind in KINDS:
+        row, old, new = found.loc[kind], reference[kind], current[kind]
+        if kind in numbers:
+            old, new = (side.where(side.abs() < float("inf")) for side in (old, new))
+        assert row["psi"] == pytest.approx(psi(old, new), abs=TOLERANCE), kind
+        assert row["reference_null_share"] == pytest.approx(old.isna().mean()), kind
+        assert row["current_rows"] == 300, kind
+        if kind in categories or old.isna().all() or new.isna().all():
+            assert pd.isna(row["ks"]), kind
+        else:
+            wanted = ks_2samp(old.dropna(), new.dropna()).statistic
+            assert row["ks"] == pytest.approx(wanted, abs=TOLERANCE), kind
+
+
+def test_without_a_champion_there_are_no_points(session: "SparkSession") -> None:
+    """Nothing to watch is a query of no rows, not one that Spark refuses."""
+    assert session.sql(drift_query([], [])).count() == 0
