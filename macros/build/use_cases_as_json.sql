@@ -1,5 +1,5 @@
 {% macro use_cases_as_json() -%}
-    {#- The `meta.use_case` of every label model, by the use case's name, as JSON inside a SQL string.
+    {#- The `meta.use_case` of every label model, by the use case's name, as JSON.
         Use: in `this_build`, for the Python models: dbt shows a Python model no other model's YAML. -#}
     {%- set use_cases = {} -%}
     {%- if execute -%}
@@ -7,5 +7,5 @@
             {%- do use_cases.update({node.name | replace('label_', '', 1): node.config.meta.use_case}) -%}
         {%- endfor -%}
     {%- endif -%}
-    {{ return(tojson(use_cases) | replace("'", "''")) }}
+    {{ return(tojson(use_cases)) }}
 {%- endmacro %}

@@ -13,8 +13,8 @@
     {%- for column in features %}
     select
         '{{ column.name }}' as feature,
-        '{{ column.config.meta.get("label", column.name | replace("_", " ")) | replace("'", "''") }}' as label,
-        '{{ column.config.meta["unit"] }}' as unit
+        {{ text_literal(column.config.meta.get("label", column.name | replace("_", " "))) }} as label,
+        {{ text_literal(column.config.meta["unit"]) }} as unit
     union all
     {%- endfor %}
     select

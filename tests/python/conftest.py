@@ -4,14 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
+from ml import spark
 from ml.generate import generate
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 PROJECT = Path(__file__).resolve().parents[2]
 FEATURE_TABLES = (
@@ -87,6 +92,17 @@ def university(tmp_path: Path) -> Callable[[Path | None], University]:
         return University(tmp_path / name, raw, tmp_path / f"{name}-target")
 
     return make
+
+
+@pytest.fixture(scope="module")
+def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
+    """The project's Spark session in this process, on a home of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INSIGHTERA_HOME", str(tmp_path_factory.mktemp("spark-home")))
+        patch.delenv("INSIGHTERA_RAW", raising=False)
+        patch.setenv("INSIGHTERA_SPARK_PARTITIONS", "2")
+        yield spark.session()
+        spark.stop()
 
 
 def rewrite(raw: Path, out: Path, table: str, sql: str) -> Path:

@@ -1,6 +1,6 @@
 """PSI and KS on Spark are those of NumPy and SciPy too, for every kind of column that DuckDB is tried on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -23,17 +23,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(bool(lacking), reason="; ".join(lacking) or "Spark is here"),
 ]
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
-    """The project's session, on a home of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("INSIGHTERA_HOME", str(tmp_path_factory.mktemp("home")))
-        patch.delenv("INSIGHTERA_RAW", raising=False)
-        patch.setenv("INSIGHTERA_SPARK_PARTITIONS", "2")
-        yield spark.session()
-        spark.stop()
 
 
 def drift_query(numbers: list[str], categories: list[str]) -> str:
@@ -60,14 +49,14 @@ def drift_query(numbers: list[str], categories: list[str]) -> str:
     return f"with points as ({points}), measured as ({measured}) select * from measured"
 
 
-def test_drift_is_that_of_numpy_and_scipy(session: "SparkSession") -> None:
+def test_drift_is_that_of_numpy_and_scipy(spark_session: "SparkSession") -> None:
     reference = pd.DataFrame({kind: samples(kind, 2000, 1, 0.0) for kind in KINDS})
     current = pd.DataFrame({kind: samples(kind, 300, 2, 0.1) for kind in KINDS})
     categories = [kind for kind in KINDS if reference[kind].dtype == object]
     for name, frame in (("old", reference), ("new", current)):
-        session.createDataFrame(frame).createOrReplaceTempView(name)
+        spark_session.createDataFrame(frame).createOrReplaceTempView(name)
     numbers = [kind for kind in KINDS if kind not in categories]
-    found = session.sql(drift_query(numbers, categories)).toPandas().set_index("feature_name")
+    found = spark_session.sql(drift_query(numbers, categories)).toPandas().set_index("feature_name")
     assert set(found.index) == set(KINDS)
     for kind in KINDS:
         row, old, new = found.loc[kind], reference[kind], current[kind]
@@ -83,6 +72,6 @@ def test_drift_is_that_of_numpy_and_scipy(session: "SparkSession") -> None:
             assert row["ks"] == pytest.approx(wanted, abs=TOLERANCE), kind
 
 
-def test_without_a_champion_there_are_no_points(session: "SparkSession") -> None:
+def test_without_a_champion_there_are_no_points(spark_session: "SparkSession") -> None:
     """Nothing to watch is a query of no rows, not one that Spark refuses."""
-    assert session.sql(drift_query([], [])).count() == 0
+    assert spark_session.sql(drift_query([], [])).count() == 0

@@ -32,8 +32,8 @@ final as (
         newest.loaded_at + interval '1 microsecond'
         {%- endif %} as as_of,
         '{{ invocation_id }}' as run_id,
-        '{{ use_cases_as_json() }}' as use_cases,
-        '{{ tojson(var('protected_attributes')) }}' as protected
+        {{ text_literal(use_cases_as_json()) }} as use_cases,
+        {{ text_literal(tojson(var('protected_attributes'))) }} as protected
     from newest
 )
 
