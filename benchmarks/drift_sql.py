@@ -1,13 +1,13 @@
 """The project's drift macros as DuckDB's SQL, without a dbt build: for `make bench-drift` and the tests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 import jinja2
 
 from ml.settings import PROJECT
 
-MACROS = ("value_points", "drift")
+MACROS = ("monitoring/value_points", "monitoring/drift", "engine/some_rows", "engine/few_values")
 
 
 def drift_query(
@@ -17,14 +17,19 @@ def drift_query(
     model `monitor_drift` runs.
     """
     source = "\n".join(
-        (PROJECT / f"macros/monitoring/{name}.sql").read_text(encoding="utf-8") for name in MACROS
+        (PROJECT / f"macros/{name}.sql").read_text(encoding="utf-8") for name in MACROS
     )
     environment = jinja2.Environment(autoescape=False, extensions=["jinja2.ext.do"])
+
+    def dispatch(name: str) -> Callable[..., str]:
+        return getattr(macros, f"duckdb__{name}")  # type: ignore[no-any-return]
+
     macros = environment.from_string(
         source,
         globals={
-            "adapter": SimpleNamespace(quote=lambda name: f'"{name}"'),
+            "adapter": SimpleNamespace(quote=lambda name: f'"{name}"', dispatch=dispatch),
             "dbt": SimpleNamespace(type_string=lambda: "varchar"),
+            "return": lambda value: value,
         },
     ).module
     points = macros.value_points(reference, current, list(numbers), list(categories))  # type: ignore[attr-defined]

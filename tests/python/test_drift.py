@@ -72,6 +72,15 @@ def samples(kind: str, rows: int, seed: int, moved: float) -> pd.Series:
         "all_null": lambda: np.full(rows, np.nan),
         "null_before": lambda: np.full(rows, np.nan) if moved == 0 else random.random(rows),
         "null_now": lambda: np.full(rows, np.nan) if moved else random.random(rows),
+        "not_finite": lambda: random.choice([np.inf, -np.inf, np.nan, 1.0, 2.0, 3.0], rows),
+        "far": lambda: np.where(
+            random.random(rows) < 0.1 + moved,
+            random.choice([1e300, -1e300, 2e300], rows),
+            random.normal(moved, 1, rows),
+        ),
+        "other_unit": lambda: random.normal(5, 1, rows) * (1e9 if moved else 1),
+        "denormal": lambda: np.round(random.normal(moved, 10, rows)) * 5e-324,
+        "rare": lambda: np.where(random.random(rows) < 0.01, random.normal(moved, 1, rows), 0.0),
         "close": lambda: 1e9 + random.integers(0, 3, rows) * 2.0**-23,
         "category": lambda: random.choice(
             np.array(["a", "b", "c'd", None], dtype=object),
@@ -97,6 +106,11 @@ KINDS = (
     "all_null",
     "null_before",
     "null_now",
+    "not_finite",
+    "far",
+    "other_unit",
+    "denormal",
+    "rare",
     "close",
     "category",
     "new_category",
@@ -111,7 +125,10 @@ def test_drift_is_that_of_numpy_and_scipy(old_rows: int, new_rows: int, moved: f
     found = measured(reference, current)
     assert set(found.index) == set(KINDS)
     for kind in KINDS:
-        row, old, new = found.loc[kind], reference[kind], current[kind]
+        row = found.loc[kind]
+        old, new = (
+            sample[kind].replace([np.inf, -np.inf], np.nan) for sample in (reference, current)
+        )
         assert row["psi"] == pytest.approx(psi(old, new), abs=TOLERANCE), kind
         assert row["reference_null_share"] == pytest.approx(old.isna().mean()), kind
         if old.dtype == object or old.isna().all() or new.isna().all():
