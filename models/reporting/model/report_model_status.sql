@@ -48,9 +48,10 @@ publications as (
 
 outcomes as (
     select
-        count(*) as week_count,
-        avg(100 * performance.mean_probability) as predicted_percent,
-        avg(100 * performance.observed_rate) as observed_percent
+        count(distinct performance.week_start) as week_count,
+        100 * sum(performance.mean_probability * performance.row_count) / sum(performance.row_count)
+            as predicted_percent,
+        100.0 * sum(performance.positives) / sum(performance.row_count) as observed_percent
     from performance
 ),
 
