@@ -11,7 +11,8 @@ _held: dict[str, FileLock] = {}
 
 
 def take() -> None:
-    """Take the home's build lock, so that two builds never mix; it goes with the process.
+    """Take the home's build lock, so that two builds never mix; it goes with the process, or with
+    `release`.
 
     `INSIGHTERA_WAIT` (seconds, default 0) is how long a second build waits for the first. Raises
     InsighteraError that names the process at work.
@@ -32,3 +33,10 @@ def take() -> None:
         ) from error
     owner.write_text(str(os.getpid()))
     _held[str(home)] = lock
+
+
+def release() -> None:
+    """Give back the lock of the home, if this process holds it."""
+    lock = _held.pop(str(settings.home()), None)
+    if lock is not None:
+        lock.release()

@@ -303,7 +303,8 @@ class Spark:
         ctes = ", ".join(f"{name} as (select * from {view})" for name, view in views.items())  # noqa: S608
         bound = re.sub(r"\$(\w+)", r":\1", query)
         try:
-            return self._session.sql(f"with {ctes} {bound}", args=dict(parameters or {}))
+            planned = self._session.sql(f"with {ctes} {bound}", args=dict(parameters or {}))
+            return planned.select("*")  # a write would resolve the query's own text once more
         finally:  # what was planned stays planned
             for view in views.values():
                 self._session.catalog.dropTempView(view)

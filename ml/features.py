@@ -140,7 +140,7 @@ def _on_spark(
             ttl=span,
             known_at=known,
         )
-        return session.sql(query)
+        return session.sql(query).select("*")
     finally:  # what is planned stays planned
         for view in views.values():
             session.catalog.dropTempView(view)

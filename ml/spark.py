@@ -1,4 +1,4 @@
-"""The one Spark session of a process: its catalog is the project's Iceberg catalog `lake`.
+"""The Spark session of a home: its catalog is the project's Iceberg catalog `lake`.
 
 Spark's tables are `lake.<room>.<table>` (`gold`, `features`, ...), beside the tables of `ml.lake`
 (`lake.ml.*`): one catalog, read and written by Spark, PyIceberg and DuckDB alike. No name collides:
@@ -29,7 +29,7 @@ INSTALL_JAVA = "apt-get install -y openjdk-17-jre-headless libxerial-sqlite-jdbc
 INSTALL_SPARK = "make install-spark"
 
 _opening = threading.Lock()
-_session: "SparkSession | None" = None
+_sessions: dict[Path, "SparkSession"] = {}  # by home
 
 
 def problems() -> list[str]:
@@ -54,27 +54,28 @@ def problems() -> list[str]:
 
 
 def session(extra: Mapping[str, str] | None = None) -> "SparkSession":
-    """The session, started by the first call; `extra` is configuration on top of the project's.
+    """The home's session, started by the first call; `extra` is configuration on top of the
+    project's.
 
-    Raises InsighteraError that says what is missing on this machine.
+    Sessions of several homes, one after another, share one Spark: what configures the machine
+    is the first one's. Raises InsighteraError that says what is missing on this machine.
     """
-    global _session
     with _opening:
-        if _session is None:
+        home = settings.home()
+        if home not in _sessions:
             lacking = problems()
             if lacking:
                 raise InsighteraError("Spark cannot start.\n" + "\n".join(lacking))
-            _session = _start(extra or {})
-        return _session
+            _sessions[home] = _start(extra or {})
+        return _sessions[home]
 
 
 def stop() -> None:
-    """End the session: a later call of `session` starts one for the settings of then."""
-    global _session
+    """End Spark: a later call of `session` starts it for the settings of then."""
     with _opening:
-        if _session is not None:
-            _session.stop()
-            _session = None
+        for started in list(_sessions.values())[:1]:
+            started.stop()
+        _sessions.clear()
 
 
 def open_build(extra: Mapping[str, str] | None = None) -> "SparkSession":
@@ -87,6 +88,14 @@ def open_build(extra: Mapping[str, str] | None = None) -> "SparkSession":
         _open_raw(started)
         _built_here.add(settings.home())
         return started
+
+
+def close_build() -> None:
+    """The build is over: another may begin, in this process too."""
+    with _building:
+        if settings.home() in _built_here:
+            _built_here.discard(settings.home())
+            build_lock.release()
 
 
 _building = threading.Lock()
@@ -170,12 +179,19 @@ def _start(extra: Mapping[str, str]) -> "SparkSession":
     from ml import lake
 
     lake.tables()  # makes the folder, the catalog and its namespace
-    builder = SparkSession.builder
-    for key, value in {**configuration(), **extra}.items():
-        builder = builder.config(key, value)
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel(os.environ.get("INSIGHTERA_SPARK_LOG", "ERROR"))
+    settled = {**configuration(), **extra}
+    if _sessions:  # of another home: Spark runs, and asks a session for its catalog when it needs it
+        spark = next(iter(_sessions.values())).newSession()
+        for key, value in settled.items():
+            if key.startswith(f"spark.sql.catalog.{CATALOG}"):
+                spark.conf.set(key, value)
+    else:
+        builder = SparkSession.builder
+        for key, value in settled.items():
+            builder = builder.config(key, value)
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        spark = builder.getOrCreate()
+        spark.sparkContext.setLogLevel(os.environ.get("INSIGHTERA_SPARK_LOG", "ERROR"))
     spark.sql("create namespace if not exists main")
     return spark
 

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from ml import spark
@@ -76,6 +77,50 @@ class University:
             return connection.execute(sql, parameters or {}).fetchall()
 
 
+class SparkUniversity(University):
+    """The same on Spark: dbt in this process, so that all builds of a test run share one Spark."""
+
+    def build(self, *arguments: str, as_of: str = "", **environment: str) -> str:
+        """`dbt build` on Spark, which must be green; what its nodes said, a line each."""
+        done = self.invoke("build", *arguments, **{"INSIGHTERA_AS_OF": as_of}, **environment)
+        said = [f"{r.status} {r.node.name} {r.message}" for r in getattr(done.result, "results", [])]
+        assert done.success, "\n".join([str(done.exception), *said])
+        return "\n".join(said)
+
+    def invoke(self, *arguments: str, **environment: str) -> Any:
+        """A dbt command; its dbtRunnerResult."""
+        from dbt.cli.main import dbtRunner
+
+        here = self.env(INSIGHTERA_SPARK_PARTITIONS="2", **environment)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in set(os.environ) - set(here):
+                patch.delenv(name)
+            for name, value in here.items():
+                patch.setenv(name, value)
+            patch.chdir(PROJECT)
+            return dbtRunner().invoke(["--quiet", *arguments, "--target", "spark"])
+
+    def table(self, schema: str, name: str) -> pa.Table:
+        """A table that Spark wrote, read without Spark."""
+        from pyiceberg.catalog.sql import SqlCatalog
+
+        lake = self.home / "lake"
+        catalog = SqlCatalog(
+            "lake", uri=f"sqlite:///{lake / 'catalog.db'}", warehouse=lake.as_uri()
+        )
+        return catalog.load_table((schema, name)).scan().to_arrow()
+
+    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple]:
+        """Rows of SQL over the tables of features, in DuckDB's words."""
+        with duckdb.connect() as connection:
+            connection.execute("create schema features")
+            for name in FEATURE_TABLES:
+                if name in sql:
+                    connection.register("held", self.table("features", name))
+                    connection.execute(f"create table features.{name} as from held")
+            return connection.execute(sql, parameters or {}).fetchall()
+
+
 @pytest.fixture(scope="session")
 def small_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Raw extracts of a university of 40 students, late rows and corrections included."""
@@ -94,15 +139,33 @@ def university(tmp_path: Path) -> Callable[[Path | None], University]:
     return make
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `spark` skip where it is not installed, and run in one process, on one Spark; of
+    the others, those of a file stay together."""
+    lacking = spark.problems()
+    for item in items:
+        on_spark = item.get_closest_marker("spark") is not None
+        item.add_marker(pytest.mark.xdist_group("spark" if on_spark else str(item.path)))
+        if on_spark and lacking:
+            item.add_marker(pytest.mark.skip(reason="; ".join(lacking)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_spark() -> None:
+    """What Spark is told once, before it starts: builds of a test are many, and tiny."""
+    os.environ["INSIGHTERA_SPARK_PARTITIONS"] = "2"
+    # the optimizing compiler would take more time than it saves
+    quick = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+    os.environ.setdefault("JDK_JAVA_OPTIONS", quick)
+
+
 @pytest.fixture(scope="module")
 def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     """The project's Spark session in this process, on a home of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INSIGHTERA_HOME", str(tmp_path_factory.mktemp("spark-home")))
         patch.delenv("INSIGHTERA_RAW", raising=False)
-        patch.setenv("INSIGHTERA_SPARK_PARTITIONS", "2")
         yield spark.session()
-        spark.stop()
 
 
 def rewrite(raw: Path, out: Path, table: str, sql: str) -> Path:

@@ -11,18 +11,12 @@ from conftest import PROJECT
 from scipy.stats import ks_2samp
 from test_drift import KINDS, TOLERANCE, psi, samples
 
-from ml import spark
-
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 MACROS = ("monitoring/value_points", "monitoring/drift", "engine/drift_points")
 
-lacking = spark.problems()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(lacking), reason="; ".join(lacking) or "Spark is here"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
 
 def drift_query(numbers: list[str], categories: list[str]) -> str:

@@ -73,3 +73,8 @@ class IcesparkConnectionManager(SparkConnectionManager):
         connection.handle = SessionConnectionWrapper(SessionHandle())
         connection.state = ConnectionState.OPEN
         return connection
+
+    def cleanup_all(self) -> None:
+        """dbt is done: so is the build."""
+        super().cleanup_all()
+        spark.close_build()
