@@ -22,7 +22,8 @@ def drift_query(
     environment = jinja2.Environment(autoescape=False, extensions=["jinja2.ext.do"])
 
     def dispatch(name: str) -> Callable[..., str]:
-        return getattr(macros, f"duckdb__{name}")  # type: ignore[no-any-return]
+        variant = getattr(macros, f"duckdb__{name}", None) or getattr(macros, f"default__{name}")
+        return variant  # type: ignore[no-any-return]
 
     macros = environment.from_string(
         source,

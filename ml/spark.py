@@ -180,7 +180,9 @@ def _start(extra: Mapping[str, str]) -> "SparkSession":
 
     lake.tables()  # makes the folder, the catalog and its namespace
     settled = {**configuration(), **extra}
-    if _sessions:  # of another home: Spark runs, and asks a session for its catalog when it needs it
+    if (
+        _sessions
+    ):  # of another home: Spark runs, and asks a session for its catalog when it needs it
         spark = next(iter(_sessions.values())).newSession()
         for key, value in settled.items():
             if key.startswith(f"spark.sql.catalog.{CATALOG}"):

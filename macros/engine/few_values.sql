@@ -3,10 +3,10 @@
         rows, and is said to give few, which the planner cannot know of a relation that much was computed for: DuckDB
         takes a list made rows for short, and would else hash the many rows instead.
         Arguments: relation (a CTE), column, condition (SQL over it).
-        A variant for DuckDB alone, as `value_points` runs there alone (`drift_points`). -#}
+        Only DuckDB comes here, as `value_points` runs there alone (`drift_points`). -#}
     {{ return(adapter.dispatch('few_values')(relation, column, condition)) }}
 {%- endmacro %}
 
-{% macro duckdb__few_values(relation, column, condition) -%}
+{% macro default__few_values(relation, column, condition) -%}
     select unnest(held) as {{ column }} from (select list({{ column }}) as held from {{ relation }} where {{ condition }})
 {%- endmacro %}

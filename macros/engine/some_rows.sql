@@ -2,10 +2,10 @@
     {#- At most `number` rows of a relation, any with equal chance, as they stand in FROM before an alias: to get an idea
         of its values, where nothing depends on which rows they are.
         Arguments: relation, number (of rows).
-        A variant for DuckDB alone, as `value_points` runs there alone (`drift_points`). -#}
+        Only DuckDB comes here, as `value_points` runs there alone (`drift_points`). -#}
     {{ return(adapter.dispatch('some_rows')(relation, number)) }}
 {%- endmacro %}
 
-{% macro duckdb__some_rows(relation, number) -%}
+{% macro default__some_rows(relation, number) -%}
     (select * from {{ relation }} using sample reservoir({{ number }} rows))
 {%- endmacro %}

@@ -82,8 +82,12 @@ class SparkUniversity(University):
 
     def build(self, *arguments: str, as_of: str = "", **environment: str) -> str:
         """`dbt build` on Spark, which must be green; what its nodes said, a line each."""
-        done = self.invoke("build", *arguments, **{"INSIGHTERA_AS_OF": as_of}, **environment)
-        said = [f"{r.status} {r.node.name} {r.message}" for r in getattr(done.result, "results", [])]
+        done = self.invoke(
+            "--quiet", "build", *arguments, **{"INSIGHTERA_AS_OF": as_of}, **environment
+        )
+        said = [
+            f"{r.status} {r.node.name} {r.message}" for r in getattr(done.result, "results", [])
+        ]
         assert done.success, "\n".join([str(done.exception), *said])
         return "\n".join(said)
 
@@ -98,7 +102,7 @@ class SparkUniversity(University):
             for name, value in here.items():
                 patch.setenv(name, value)
             patch.chdir(PROJECT)
-            return dbtRunner().invoke(["--quiet", *arguments, "--target", "spark"])
+            return dbtRunner().invoke([*arguments, "--target", "spark"])
 
     def table(self, schema: str, name: str) -> pa.Table:
         """A table that Spark wrote, read without Spark."""

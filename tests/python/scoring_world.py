@@ -17,11 +17,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+
+from ml import spark
+from ml.frames import to_arrow, to_spark
 
 NAME = "student_dropout"
 TABLE = "student_dropout_risk"
@@ -128,6 +132,48 @@ class World:
         published = self.publish(as_of, run_id, audited)
         self.receipts(as_of, run_id)
         return published
+
+
+class SparkWorld(World):
+    """The same tables as frames of a Spark session on the home that is set now."""
+
+    def build(self, as_of: datetime, run_id: str) -> Any:
+        return self.frame(super().build(as_of, run_id).to_arrow_table())
+
+    def relations(self) -> dict[str, object]:
+        table = self.connection.table
+        named = {name: self.frame(table(name).to_arrow_table()) for name in TABLES}
+        return {
+            "spine": named["label"],
+            "features": {"academic": named["academic"], "engagement": named["engagement"]},
+            "attributes": named["dim"],
+            "connection": self.session(),
+        }
+
+    def score(self, as_of: datetime, run_id: str, **options: int) -> pa.Table:
+        return to_arrow(super().score(as_of, run_id, **options), "predictions").sort_by("nim")
+
+    def publish(self, as_of: datetime, run_id: str, audited: pa.Table) -> pa.Table:
+        from ml import publishing
+
+        published = publishing.publish(
+            NAME,
+            build=self.build(as_of, run_id),
+            audited=self.frame(audited),
+            connection=self.session(),
+        )
+        return to_arrow(published, "predictions").sort_by("nim")
+
+    def frame(self, rows: pa.Table) -> Any:
+        """Rows as a frame of the session."""
+        return to_spark(rows, self.session())
+
+    def session(self) -> Any:
+        """The home's."""
+        return spark.session()
+
+
+TABLES = ("label", "academic", "engagement", "dim")
 
 
 def make_tables(connection: duckdb.DuckDBPyConnection, students: int, every: int) -> None:
@@ -263,6 +309,12 @@ def copy_store(home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     with sqlite3.connect(models()) as source, sqlite3.connect(home / "mlflow.db") as target:
         source.backup(target)
+
+
+@pytest.fixture(params=[World, pytest.param(SparkWorld, marks=pytest.mark.spark)])
+def world_of(request: pytest.FixtureRequest) -> type[World]:
+    """A world on each engine."""
+    return request.param
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The join against an oracle that looks at every pair, and against itself with the future moved."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from random import Random
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from ml import features as joins
 from ml.features import point_in_time_join
+from ml.frames import to_arrow, to_spark
 
 DAY = timedelta(days=1)
 START = datetime(2024, 1, 1)
@@ -63,6 +65,24 @@ def cases(draw: st.DrawFn) -> Case:
     known_at = draw(st.sampled_from([None, "k", START + 4 * DAY]))
     ttl = draw(st.sampled_from([None, None, timedelta(0), 2 * DAY, timedelta(days=5, seconds=1)]))
     random = Random(draw(st.integers(0, 2**32)))
+    columns = {}
+    for name in ("one", "two"):
+        held = ["valid_from", *(c for c in OPTIONAL if draw(st.booleans()))]
+        if known_at is not None and "system_from" not in held:
+            held.append("system_from")
+        columns[name] = tuple(held)
+    sizes = st.sampled_from([0, 1, 10, 40])
+    spine, tables = drawn(random, keys, columns, lambda: draw(sizes))
+    return Case(keys, spine, tables, columns, ttl, known_at)
+
+
+def drawn(
+    random: Random,
+    keys: tuple[str, ...],
+    columns: dict[str, tuple[str, ...]],
+    size: Callable[[], int],
+) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """A spine and feature tables, `size()` rows each."""
 
     def moment(nulls: float = 0.05) -> datetime | None:
         return None if random.random() < nulls else START + random.randrange(9) * DAY
@@ -80,24 +100,20 @@ def cases(draw: st.DrawFn) -> Case:
         return random.choice([OPEN, OPEN, None, late, late, late])
 
     spine = [
-        {**entity(), "t": moment(), "k": moment(), "number": number}
-        for number in range(draw(st.sampled_from([0, 1, 10, 40])))
+        {**entity(), "t": moment(), "k": moment(), "number": number} for number in range(size())
     ]
-    tables, columns = {}, {}
-    for name in ("one", "two"):
-        held = ["valid_from", *(c for c in OPTIONAL if draw(st.booleans()))]
-        if known_at is not None and "system_from" not in held:
-            held.append("system_from")
-        columns[name] = tuple(held)
-        tables[name] = [
+    tables = {
+        name: [
             {
                 **entity(),
                 **{column: end() if column.endswith("_to") else moment() for column in held},
                 f"value_{name}": None if number % 7 == 6 else number,
             }
-            for number in range(draw(st.sampled_from([0, 1, 10, 40])))
+            for number in range(size())
         ]
-    return Case(keys, spine, tables, columns, ttl, known_at)
+        for name, held in columns.items()
+    }
+    return spine, tables
 
 
 def oracle(case: Case) -> list[dict[str, Any]]:
@@ -154,6 +170,30 @@ def test_the_variant_for_other_engines_agrees_with_the_oracle(case: Case) -> Non
         portable = joins._render("default")
         patch.setattr(joins, "_macros", lambda: portable)
         assert joined(case) == oracle(case)
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize("known_at", [None, "k", START + 4 * DAY])
+@pytest.mark.parametrize("ttl", [None, timedelta(days=5, seconds=1)])
+def test_spark_agrees_with_the_oracle(
+    spark_session: Any, known_at: str | datetime | None, ttl: timedelta | None
+) -> None:
+    """A hundred cases in one join: each has a day of its own, which is a key."""
+    random, keys = Random(7), ("nim", "number_id", "day")
+    columns = dict.fromkeys(("one", "two"), ("valid_from", *OPTIONAL))
+    spine: list[dict[str, Any]] = []
+    held: dict[str, list[dict[str, Any]]] = {"one": [], "two": []}
+    for number in range(100):
+        mine = {"day": (START + number * DAY).date()}
+        rows, tables = drawn(random, keys[:2], columns, lambda: random.randrange(20))
+        spine += [{**row, **mine, "number": len(spine) + at} for at, row in enumerate(rows)]
+        for name in held:
+            held[name] += [{**row, **mine} for row in tables[name]]
+    case = Case(keys, spine, held, columns, ttl, known_at)
+    frames = {name: to_spark(case.table(name), spark_session) for name in ("spine", *held)}
+    result = point_in_time_join(frames.pop("spine"), frames, **case.arguments())
+    assert to_arrow(result, "the answer").to_pylist() == oracle(case)
 
 
 @SETTINGS

@@ -20,12 +20,13 @@ from scoring_world import (
     home,
     in_process,
     run_and_die,
+    world_of,
 )
 
 from ml import lake, predictions, publishing, registry
 from ml.errors import InsighteraError
 
-__all__ = ["home"]
+__all__ = ["home", "world_of"]
 
 STUDENTS, BATCH = 30, 20
 # What a first build commits. score: create the table, the empty snapshot before a first branch, two
@@ -96,8 +97,10 @@ def test_same_run_again_after_a_kill_between_batches(home: Path, moment: str) ->
     assert set(lake.refs(TABLE)) == {"main"}
 
 
-def test_killed_between_audit_and_publish_of_an_increment(home: Path) -> None:
-    world = World(STUDENTS, every=3)
+def test_killed_between_audit_and_publish_of_an_increment(
+    home: Path, world_of: type[World]
+) -> None:
+    world = world_of(STUDENTS, every=3)
     first = world.run(FIRST, "run-1")
     assert home.is_dir()
     abandoned = world.score(LATER, "run-2")  # audited, and then the machine went off
@@ -157,8 +160,10 @@ def concurrent_commit() -> int:
     return table.refresh().current_snapshot().snapshot_id
 
 
-def test_concurrent_commit_between_audit_and_publish_is_not_lost(home: Path) -> None:
-    world = World(STUDENTS, every=3)
+def test_concurrent_commit_between_audit_and_publish_is_not_lost(
+    home: Path, world_of: type[World]
+) -> None:
+    world = world_of(STUDENTS, every=3)
     world.run(FIRST, "run-1")
     began = lake.head(TABLE)
     audited = world.score(LATER, "run-2")
@@ -203,8 +208,8 @@ def test_of_two_publishers_at_once_one_wins_and_no_row_is_doubled(home: Path) ->
     assert home.is_dir()
 
 
-def test_rows_other_than_the_branch_are_not_published(home: Path) -> None:
-    world = World(STUDENTS)
+def test_rows_other_than_the_branch_are_not_published(home: Path, world_of: type[World]) -> None:
+    world = world_of(STUDENTS)
     audited = world.score(FIRST, "run-1")
     with pytest.raises(InsighteraError, match=r"30 rows.*29 rows"):
         world.publish(FIRST, "run-1", audited.slice(1))
@@ -221,8 +226,10 @@ def test_run_that_another_is_still_scoring_keeps_its_branch(home: Path) -> None:
     assert home.is_dir()
 
 
-def test_published_is_the_latest_row_of_each_student_at_as_of(home: Path) -> None:
-    world = World(STUDENTS, every=3)
+def test_published_is_the_latest_row_of_each_student_at_as_of(
+    home: Path, world_of: type[World]
+) -> None:
+    world = world_of(STUDENTS, every=3)
     first = world.run(FIRST, "run-1")
     later = {row["nim"]: row for row in world.run(LATER, "run-2").to_pylist()}
     changed = [nim for nim, row in later.items() if row["prediction_timestamp"] == LATER]

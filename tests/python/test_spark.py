@@ -4,15 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import FEATURE_TABLES, PROJECT, University
+from conftest import FEATURE_TABLES, PROJECT, SparkUniversity, University
 from pyiceberg.catalog.sql import SqlCatalog
 
-from ml import spark
+from ml.generate import generate
 
 GOLD = (
     "dim_mahasiswa",
@@ -27,35 +28,38 @@ GOLD = (
     "fact_pengumpulan_tugas",
     "fact_perkuliahan",
 )
-TABLES = (
+BUILT = (
     *(("gold", name) for name in GOLD),
     *(("features", name) for name in FEATURE_TABLES),
     ("labels", "label_student_dropout"),
 )
-# Python models and what hangs on them; tests are the engines' own business here.
+PUBLISHED = (
+    ("published", "published_student_dropout_risk"),
+    ("monitoring", "monitor_drift"),
+    ("monitoring", "monitor_population_student_dropout"),
+    ("monitoring", "monitor_prediction_history"),
+    ("monitoring", "monitor_training_student_dropout"),
+    ("reporting", "report_academic_semester"),
+    ("reporting", "report_courses"),
+    ("reporting", "report_drift"),
+    ("reporting", "report_dropout_risk_factors"),
+    ("reporting", "report_enrolment"),
+    ("reporting", "report_quarantine"),
+    ("reporting", "report_student_dropout_risk"),
+)
+OF_A_RUN = {"run_id"}  # which build wrote a row
 SQL_MODELS = (
     *("--select", "+path:models/gold", "+path:models/features", "+path:models/labels"),
     *("--exclude", "resource_type:test", "resource_type:unit_test"),
 )
 # rows recorded before the first instant are loaded between the two: the second build corrects
-EARLIER, LATER = "2024-03-16", "2024-03-25"
+EARLIER, LATER = "2024-05-20", "2024-06-01"
 
-lacking = spark.problems()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(lacking), reason="; ".join(lacking) or "Spark is here"),
-]
-
-
-def of_iceberg(home: Path, schema: str, name: str) -> pa.Table:
-    """A table that Spark wrote, read without Spark."""
-    lake = home / "lake"
-    catalog = SqlCatalog("lake", uri=f"sqlite:///{lake / 'catalog.db'}", warehouse=lake.as_uri())
-    return catalog.load_table((schema, name)).scan().to_arrow()
+pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
 
 def of_duckdb(university: University, schema: str, name: str) -> pa.Table:
-    """The same table, as DuckDB built it."""
+    """A table as DuckDB built it."""
     import duckdb
 
     with duckdb.connect(str(university.home / "warehouse.duckdb"), read_only=True) as connection:
@@ -95,55 +99,97 @@ def difference(left: pa.Table, right: pa.Table) -> str:
 
 
 @pytest.fixture(scope="module")
-def both(
-    tmp_path_factory: pytest.TempPathFactory, small_raw: Path
-) -> tuple[University, University]:
-    """One raw folder, built by both engines at one instant and then, incrementally, at a later one."""
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[University, SparkUniversity]:
+    """One home over one raw folder, built by both engines at one instant and then, incrementally,
+    at a later one; with one champion, whose predictions each engine makes and publishes by itself.
+    """
     folder = tmp_path_factory.mktemp("engines")
-    duckdb, on_spark = (
-        University(folder / name, small_raw, folder / f"{name}-target")
-        for name in ("duckdb", "spark")
-    )
-    for instant in (EARLIER, LATER):
-        duckdb.build(*SQL_MODELS, as_of=instant)
-        on_spark.build(
-            "--target", "spark", *SQL_MODELS, as_of=instant, INSIGHTERA_SPARK_PARTITIONS="2"
-        )
-    return duckdb, on_spark
+    generate(120, 3, folder / "raw", file_format="parquet")
+    on_duckdb = University(folder / "home", folder / "raw", folder / "duckdb-target")
+    on_spark = SparkUniversity(folder / "home", folder / "raw", folder / "spark-target")
+    on_duckdb.build(*SQL_MODELS, as_of=EARLIER)
+    on_duckdb.build("--exclude-resource-type", "unit_test", as_of=LATER)
+    lake = folder / "home" / "lake"
+    catalog = SqlCatalog("lake", uri=f"sqlite:///{lake / 'catalog.db'}", warehouse=lake.as_uri())
+    for name in ("student_dropout_risk", "receipts"):
+        catalog.drop_table(("ml", name))
+    on_spark.build(*SQL_MODELS, as_of=EARLIER)
+    on_spark.build(as_of=LATER)  # data tests and unit tests included: `make build-spark`
+    return on_duckdb, on_spark
 
 
-@pytest.mark.parametrize(("schema", "name"), TABLES)
+@pytest.mark.parametrize(("schema", "name"), [*BUILT, *PUBLISHED])
 def test_both_engines_build_the_same(
-    both: tuple[University, University], schema: str, name: str
+    both: tuple[University, SparkUniversity], schema: str, name: str
 ) -> None:
-    """Row for row, hashes included, after a full build and an incremental one."""
-    duckdb, on_spark = both
-    expected = of_duckdb(duckdb, schema, name)
+    """Row for row, hashes and predictions included, after a full build and an incremental one."""
+    on_duckdb, on_spark = both
+    expected = of_duckdb(on_duckdb, schema, name)
+    expected = expected.drop_columns(sorted(OF_A_RUN & set(expected.column_names)))
+    found = on_spark.table(schema, name)
+    found = found.drop_columns(sorted(OF_A_RUN & set(found.column_names)))
     assert len(expected), "an empty table proves nothing"
-    assert difference(expected, of_iceberg(on_spark.home, schema, name)) == ""
+    assert difference(expected, found) == ""
 
 
-def test_types_are_the_same(both: tuple[University, University]) -> None:
+def test_types_are_the_same(both: tuple[University, SparkUniversity]) -> None:
     """Instants come without a zone, numbers as wide: a reader need not know who wrote."""
-    duckdb, on_spark = both
-    for schema, name in TABLES:
-        expected = of_duckdb(duckdb, schema, name).schema
-        found = of_iceberg(on_spark.home, schema, name).schema
+    on_duckdb, on_spark = both
+    for schema, name in (*BUILT, *PUBLISHED):
+        expected = of_duckdb(on_duckdb, schema, name).schema
+        found = on_spark.table(schema, name).schema
         for field in expected:
             kind = found.field(field.name).type
             text = pa.types.is_string(field.type) and pa.types.is_large_string(kind)
             assert text or kind == field.type, f"{schema}.{name}.{field.name}: {field.type}, {kind}"
 
 
-def test_corrections_were_kept(both: tuple[University, University]) -> None:
+def test_corrections_were_kept(both: tuple[University, SparkUniversity]) -> None:
     """The incremental build on Spark corrected history, else the comparison shows too little."""
     corrected = [
         value
         for name in FEATURE_TABLES
-        for value in of_iceberg(both[1].home, "features", name)["system_to"].to_pylist()
+        for value in both[1].table("features", name)["system_to"].to_pylist()
         if value.year < 9999
     ]
     assert corrected
+
+
+def test_each_engine_goes_on_where_the_other_stopped(
+    both: tuple[University, SparkUniversity],
+) -> None:
+    """One catalog, one model: what Spark published DuckDB has nothing to add to, and reads."""
+    on_duckdb, on_spark = both
+    main = on_spark.table("ml", "student_dropout_risk")
+    output = on_duckdb.build("--select", "this_build", "score_student_dropout+1", as_of=LATER)
+    assert "nothing changed for" in output
+    assert on_spark.table("ml", "student_dropout_risk").equals(main)
+    risk = of_duckdb(on_duckdb, "published", "published_student_dropout_risk")
+    assert set(risk["run_id"].to_pylist()) == set(main["run_id"].to_pylist())
+
+
+def test_failed_audit_on_spark_publishes_nothing(
+    both: tuple[University, SparkUniversity], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`main` and the serving file stay, the rows wait on their branch, and the message says so."""
+    on_spark = both[1]
+    serving = (on_spark.home / "serving.duckdb").read_bytes()
+    main = on_spark.table("ml", "student_dropout_risk")
+    later = str(datetime.fromisoformat(LATER) + timedelta(days=7))
+    inherited = ("--select", "+score_student_dropout", "published_student_dropout_risk")
+    failed = on_spark.invoke(
+        *("build", *inherited, "serve_reports", "--exclude-resource-type", "unit_test"),
+        *("--vars", "{largest_high_share: -1}"),
+        INSIGHTERA_AS_OF=later,
+    )
+    assert not failed.success
+    said = {result.node.name: str(result.status) for result in failed.result.results}
+    assert said["published_student_dropout_risk"] == said["serve_reports"] == "skipped"
+    assert on_spark.table("ml", "student_dropout_risk").equals(main)
+    assert (on_spark.home / "serving.duckdb").read_bytes() == serving
+    printed = capsys.readouterr().out
+    assert "AUDIT FAILED: score_student_dropout" in printed
+    assert "insightera predictions show --branch audit_" in printed
 
 
 @pytest.fixture
@@ -201,5 +247,6 @@ def test_python_models_run_in_the_session(
     assert "Done. PASS=2 WARN=0 ERROR=1" in done.stdout, done.stdout
     assert "Say what to do." in done.stdout
     assert "Traceback" not in done.stdout
-    rows = of_iceberg(tmp_path / "home", "tiny", "halves").sort_by("id").to_pylist()
+    here = SparkUniversity(tmp_path / "home", None, tmp_path)
+    rows = here.table("tiny", "halves").sort_by("id").to_pylist()
     assert rows == [{"id": n, "twice": n / 2} for n in range(100)]
