@@ -13,7 +13,7 @@ PORT ?= 8088
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint ci docs bench-oulad bench-builds bench-pit bench-scoring bench-drift bench-dashboards lock clean
+.PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint ci docs bench-oulad bench-builds bench-pit bench-scoring bench-engines bench-cluster bench-drift bench-dashboards lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -94,6 +94,12 @@ bench-pit: $(STAMP)  ## point-in-time join against Polars, pandas and (where it 
 
 bench-scoring: $(STAMP)  ## incremental against full scoring
 	$(BIN)/python benchmarks/scoring.py
+
+bench-engines: $(SPARK_STAMP)  ## first builds on DuckDB and on Spark, side by side; with OULAD=<folder>, of that too
+	$(BIN)/python benchmarks/engines.py
+
+bench-cluster: $(SPARK_STAMP)  ## a build on a Spark cluster of two workers on this machine: who did what
+	$(BIN)/python benchmarks/cluster.py
 
 bench-drift: $(STAMP)  ## PSI and KS of twenty features against Evidently, in an environment beside
 	$(BIN)/python -m benchmarks.drift

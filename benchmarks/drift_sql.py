@@ -22,8 +22,7 @@ def drift_query(
     environment = jinja2.Environment(autoescape=False, extensions=["jinja2.ext.do"])
 
     def dispatch(name: str) -> Callable[..., str]:
-        variant = getattr(macros, f"duckdb__{name}", None) or getattr(macros, f"default__{name}")
-        return variant  # type: ignore[no-any-return]
+        return getattr(macros, f"duckdb__{name}", None) or getattr(macros, f"default__{name}")
 
     macros = environment.from_string(
         source,

@@ -1,0 +1,89 @@
+"""The same first build on DuckDB and on Spark, side by side. Run by `make bench-engines`.
+
+Over the demo university, ten times the demo, and OULAD (`OULAD` names the folder of its seven
+tables; left out where there is none). State goes to `var/bench-engines`, which is emptied first.
+Writes `benchmarks/engines.md`.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+STATE = PROJECT / "var" / "bench-engines"
+DEMO_STUDENTS = 300  # of the seeds
+ENGINES = ("duckdb", "spark")
+
+
+def build(raw: Path, engine: str) -> tuple[float, int]:
+    """Wall seconds of a first `dbt build`, tests left out, and the predictions it published."""
+    home = STATE / f"{raw.name}-{engine}"
+    environment = os.environ | {
+        "DBT_PROFILES_DIR": str(PROJECT / "profiles"),
+        "DBT_TARGET_PATH": str(home / "target"),
+        "INSIGHTERA_RAW": str(raw),
+        "INSIGHTERA_HOME": str(home),
+    }
+    command = [Path(sys.executable).parent / "dbt", "--quiet", "build", "--target", engine]
+    kinds = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
+    began = time.monotonic()
+    done = subprocess.run([*command, *kinds], cwd=PROJECT, env=environment, check=False)
+    if done.returncode:
+        sys.exit(f"the build in {home} failed")
+    seconds = time.monotonic() - began
+    os.environ["INSIGHTERA_HOME"] = str(home)
+    from ml import lake, predictions
+
+    published = [predictions.current(name).num_rows for name in predictions.tables()]
+    lake._open.cache_clear()  # the next home is another lake
+    return seconds, sum(published)
+
+
+def universities() -> list[tuple[str, Path]]:
+    """What is built: its name, and its raw folder."""
+    from ml.generate import generate
+    from ml.importers.oulad import import_oulad
+
+    made = []
+    for times in (1, 10):
+        raw = STATE / f"demo-{times}"
+        generate(times * DEMO_STUDENTS, 1, raw, file_format="parquet")
+        made.append((f"demo × {times}: {times * DEMO_STUDENTS:,} students", raw))
+    source = Path(os.environ.get("OULAD", PROJECT.parent / "shared" / "data" / "oulad"))
+    if source.exists():
+        rows = import_oulad(source, STATE / "oulad")
+        made.append((f"OULAD: {rows['siakad/krs']:,} enrolments", STATE / "oulad"))
+    return made
+
+
+def main() -> None:
+    """Build, print and write the table."""
+    shutil.rmtree(STATE, ignore_errors=True)
+    lines = [
+        "# DuckDB and Spark",
+        "",
+        "`make bench-engines` (`OULAD=<folder of the seven tables>`) reproduces this page: one first `dbt build` each, "
+        "its tests left out, training, scoring, publication and reports included. "
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, Spark on `local[*]`; starting Spark is counted.",
+        "",
+        "| university | published | DuckDB, s | Spark, s | Spark / DuckDB |",
+        "|---|---|---|---|---|",
+    ]
+    for name, raw in universities():
+        measured = {engine: build(raw, engine) for engine in ENGINES}
+        (duckdb, published), (spark, also) = (measured[engine] for engine in ENGINES)
+        if published != also:
+            sys.exit(f"{name}: DuckDB published {published} predictions, Spark {also}")
+        lines.append(
+            f"| {name} | {published:,} | {duckdb:.0f} | {spark:.0f} | {spark / duckdb:.1f} |"
+        )
+        print(lines[-1], flush=True)
+        (PROJECT / "benchmarks" / "engines.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
