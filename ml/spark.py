@@ -78,6 +78,13 @@ def stop() -> None:
         _sessions.clear()
 
 
+def describe(work: str) -> None:
+    """Name what this thread asks of Spark from now on, where Spark runs."""
+    started = _sessions.get(settings.home())
+    if started is not None:
+        started.sparkContext.setJobDescription(work)
+
+
 def open_build(extra: Mapping[str, str] | None = None) -> "SparkSession":
     """As `session`, for a build: takes the home's build lock and brings in `$INSIGHTERA_RAW`."""
     with _building:

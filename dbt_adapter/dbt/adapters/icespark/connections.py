@@ -70,8 +70,15 @@ class IcesparkConnectionManager(SparkConnectionManager):
             spark.open_build(connection.credentials.settings)
         except InsighteraError as error:
             raise DbtRuntimeError(str(error)) from error
+        spark.describe(connection.name or "")
         connection.handle = SessionConnectionWrapper(SessionHandle())
         connection.state = ConnectionState.OPEN
+        return connection
+
+    def set_connection_name(self, name: str | None = None) -> Connection:
+        """dbt names a connection after the node at work: so do Spark's pages and event log."""
+        connection = super().set_connection_name(name)
+        spark.describe(connection.name or "")
         return connection
 
     def cleanup_all(self) -> None:
