@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -73,8 +74,17 @@ class University:
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple]:
         """Rows of the warehouse, read-only."""
-        with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as connection:
+        with self.opened(sql) as connection:
             return connection.execute(sql, parameters or {}).fetchall()
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """The same as a frame."""
+        with self.opened(sql) as connection:
+            return connection.execute(sql).df()
+
+    def opened(self, sql: str) -> duckdb.DuckDBPyConnection:  # noqa: ARG002
+        """What a query is asked of."""
+        return duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True)
 
 
 class SparkUniversity(University):
@@ -86,7 +96,8 @@ class SparkUniversity(University):
             "--quiet", "build", *arguments, **{"INSIGHTERA_AS_OF": as_of}, **environment
         )
         said = [
-            f"{r.status} {r.node.name} {r.message}" for r in getattr(done.result, "results", [])
+            f"{r.status.upper()} {r.node.name} {r.message}"
+            for r in getattr(done.result, "results", [])
         ]
         assert done.success, "\n".join([str(done.exception), *said])
         return "\n".join(said)
@@ -114,15 +125,15 @@ class SparkUniversity(University):
         )
         return catalog.load_table((schema, name)).scan().to_arrow()
 
-    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[tuple]:
-        """Rows of SQL over the tables of features, in DuckDB's words."""
-        with duckdb.connect() as connection:
-            connection.execute("create schema features")
-            for name in FEATURE_TABLES:
-                if name in sql:
-                    connection.register("held", self.table("features", name))
-                    connection.execute(f"create table features.{name} as from held")
-            return connection.execute(sql, parameters or {}).fetchall()
+    def opened(self, sql: str) -> duckdb.DuckDBPyConnection:
+        """The feature tables that a query names."""
+        connection = duckdb.connect()
+        connection.execute("create schema features")
+        for name in FEATURE_TABLES:
+            if name in sql:
+                connection.register("held", self.table("features", name))
+                connection.execute(f"create table features.{name} as from held")
+        return connection
 
 
 @pytest.fixture(scope="session")
