@@ -42,7 +42,7 @@ build: $(STAMP)  ## dbt build over the demo university, or $$INSIGHTERA_RAW; the
 
 build-spark: $(SPARK_STAMP)  ## the same build on Spark, every table in Iceberg (docs/spark.md)
 	$(BIN)/dbt build --target spark
-	@$(BIN)/insightera where
+	@$(BIN)/insightera where --target spark
 
 test: $(STAMP) lint  ## every check and every test
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup

@@ -384,11 +384,16 @@ def docs(
 
 
 @app.command()
-def where() -> None:
+def where(
+    target: Annotated[str, typer.Option(help="dbt's target that was built: duckdb or spark.")] = (
+        "duckdb"
+    ),
+) -> None:
     """Say what the last build made, and where to look next."""
-    from ml.replay import summary
+    from ml.replay import summary, summary_of_lake
 
-    console.print(f"\nBuilt in {settings.home()}: {summary()}.", highlight=False)
+    made = summary_of_lake() if target == "spark" else summary()
+    console.print(f"\nBuilt in {settings.home()}: {made}.", highlight=False)
     console.print(
         "Look next:\n"
         "  insightera predictions show             who is at risk, and why\n"

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from ml import settings
+from ml import lake, predictions, settings
 from ml.errors import InsighteraError
 
 _STEP = re.compile(r"^([1-9]\d*)([dw])$")
@@ -29,7 +29,12 @@ def steps(first: str, last: str, every: str) -> list[datetime]:
 
 
 def summary() -> str:
-    """One line on the build just ended: model decision, rows scored, predictions published."""
+    """One line on the build that ended last: model decision, rows scored, predictions published.
+
+    Raises InsighteraError where DuckDB built nothing here.
+    """
+    if not settings.warehouse().exists():
+        raise InsighteraError(f"Nothing is built in {settings.home()} yet. Run `make build` first.")
     with duckdb.connect(str(settings.warehouse()), read_only=True) as connection:
         tables = {
             name
@@ -45,6 +50,19 @@ def summary() -> str:
                 count = connection.table(f"{schema}.{name}").aggregate("count(*)").fetchall()[0][0]
                 verb = "scored" if name.startswith("score_") else "published in all"
                 parts.append(f"{count:,} {verb}")
+    return "; ".join(parts) or "built"
+
+
+def summary_of_lake() -> str:
+    """As `summary`, of a build on Spark: its tables are in the lake."""
+    parts = []
+    for name in lake.tables():
+        if name.startswith("train_"):
+            parts += lake.read_table(name, columns=["decision"])["decision"].to_pylist()
+        elif name.startswith("score_"):
+            parts.append(f"{lake.read_table(name, columns=['run_id']).num_rows:,} scored")
+    for name in predictions.tables():
+        parts.append(f"{predictions.current(name).num_rows:,} published in all")
     return "; ".join(parts) or "built"
 
 

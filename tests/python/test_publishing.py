@@ -97,10 +97,8 @@ def test_same_run_again_after_a_kill_between_batches(home: Path, moment: str) ->
     assert set(lake.refs(TABLE)) == {"main"}
 
 
-def test_killed_between_audit_and_publish_of_an_increment(
-    home: Path, world_of: type[World]
-) -> None:
-    world = world_of(STUDENTS, every=3)
+def test_killed_between_audit_and_publish_of_an_increment(home: Path) -> None:
+    world = World(STUDENTS, every=3)
     first = world.run(FIRST, "run-1")
     assert home.is_dir()
     abandoned = world.score(LATER, "run-2")  # audited, and then the machine went off
@@ -226,10 +224,8 @@ def test_run_that_another_is_still_scoring_keeps_its_branch(home: Path) -> None:
     assert home.is_dir()
 
 
-def test_published_is_the_latest_row_of_each_student_at_as_of(
-    home: Path, world_of: type[World]
-) -> None:
-    world = world_of(STUDENTS, every=3)
+def test_published_is_the_latest_row_of_each_student_at_as_of(home: Path) -> None:
+    world = World(STUDENTS, every=3)
     first = world.run(FIRST, "run-1")
     later = {row["nim"]: row for row in world.run(LATER, "run-2").to_pylist()}
     changed = [nim for nim, row in later.items() if row["prediction_timestamp"] == LATER]
