@@ -57,8 +57,8 @@ META = {
     "cv_folds": 3,
     "max_rows": 20000,
     "thresholds": {"Low": 0.0, "Medium": 0.3, "High": 0.6},
-    "promotion": {},
-    "retrain": {},
+    "promotion": {"metric": "roc_auc", "minimum": 0.5, "margin": 0.0, "max_milliseconds": 1000},
+    "retrain": {"policy": "never", "max_age_days": 90},
     "output_table": TABLE,
     "attributes": ["nama_mahasiswa", "prodi_nama", "angkatan"],
 }
@@ -206,12 +206,12 @@ def stages(work: Callable[[], pa.Table]) -> list[tuple[str, float]]:
     }
     wanted = {
         "who is champion (registry)": ("registry", "list_versions"),
-        "point-in-time join": ("scoring", "_joined"),
-        "hashes, compared with what was scored before": ("scoring", "_candidates"),
+        "point-in-time join": ("engine", "joined_at"),
+        "hashes, compared with what was scored before": ("scoring", "_pending"),
         "model read and checked": ("registry", "load"),
-        "probabilities, SHAP, rows": ("scoring", "_predicted"),
+        "probabilities, SHAP, rows": ("scoring", "predicted"),
         "Iceberg commits": ("lake", "append"),
-        "read back from the branch": ("lake", "read_table"),
+        "read back from the branch": ("engine", "answer"),
     }
     return [(label, found.get(key, 0.0)) for label, key in wanted.items()]
 
