@@ -1,6 +1,6 @@
 """The project's drift macros as DuckDB's SQL, without a dbt build: for `make bench-drift` and the tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import jinja2
@@ -20,14 +20,10 @@ def drift_query(
         (PROJECT / f"macros/{name}.sql").read_text(encoding="utf-8") for name in MACROS
     )
     environment = jinja2.Environment(autoescape=False, extensions=["jinja2.ext.do"])
-
-    def dispatch(name: str) -> Callable[..., str]:
-        return getattr(macros, f"duckdb__{name}", None) or getattr(macros, f"default__{name}")
-
     macros = environment.from_string(
         source,
         globals={
-            "adapter": SimpleNamespace(quote=lambda name: f'"{name}"', dispatch=dispatch),
+            "adapter": SimpleNamespace(quote=lambda name: f'"{name}"'),
             "dbt": SimpleNamespace(type_string=lambda: "varchar"),
             "return": lambda value: value,
         },

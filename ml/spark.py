@@ -70,14 +70,6 @@ def session(extra: Mapping[str, str] | None = None) -> "SparkSession":
         return _sessions[home]
 
 
-def stop() -> None:
-    """End Spark: a later call of `session` starts it for the settings of then."""
-    with _opening:
-        for started in list(_sessions.values())[:1]:
-            started.stop()
-        _sessions.clear()
-
-
 def describe(work: str) -> None:
     """Name what this thread asks of Spark from now on, where Spark runs."""
     started = _sessions.get(settings.home())

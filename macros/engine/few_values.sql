@@ -4,9 +4,5 @@
         takes a list made rows for short, and would else hash the many rows instead.
         Arguments: relation (a CTE), column, condition (SQL over it).
         Only DuckDB comes here, as `value_points` runs there alone (`drift_points`). -#}
-    {{ return(adapter.dispatch('few_values')(relation, column, condition)) }}
-{%- endmacro %}
-
-{% macro default__few_values(relation, column, condition) -%}
     select unnest(held) as {{ column }} from (select list({{ column }}) as held from {{ relation }} where {{ condition }})
 {%- endmacro %}

@@ -3,9 +3,5 @@
         of its values, where nothing depends on which rows they are.
         Arguments: relation, number (of rows).
         Only DuckDB comes here, as `value_points` runs there alone (`drift_points`). -#}
-    {{ return(adapter.dispatch('some_rows')(relation, number)) }}
-{%- endmacro %}
-
-{% macro default__some_rows(relation, number) -%}
     (select * from {{ relation }} using sample reservoir({{ number }} rows))
 {%- endmacro %}

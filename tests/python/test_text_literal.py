@@ -7,13 +7,10 @@ import jinja2
 import pytest
 from conftest import PROJECT
 
-from ml import spark
-
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TEXTS = ("plain", "it's", "''", 'a "b"', r"a\nb", r'{"a": "\"b\" \\ \u00e9"}', "%_{}", "a\nb", "\\")
-lacking = spark.problems()
 
 
 def literal(engine: str, text: str) -> str:
@@ -30,7 +27,7 @@ def test_duckdb_reads_what_was_written(text: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(lacking), reason="; ".join(lacking) or "Spark is here")
+@pytest.mark.spark
 def test_spark_reads_what_was_written(spark_session: "SparkSession") -> None:
     columns = ", ".join(f"{literal('spark', text)} as c{n}" for n, text in enumerate(TEXTS))
     assert tuple(spark_session.sql(f"select {columns}").first()) == TEXTS
