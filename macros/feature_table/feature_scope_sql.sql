@@ -21,16 +21,18 @@
             {%- set recorded_at = input.get('recorded_at', 'recorded_at') %}
             {%- set loaded_at = input.get('loaded_at', 'loaded_at') %}
             {%- set moves_at = input.get('moves_at', recorded_at) %}
+            {%- set counted = came_on_its_day('input', recorded_at, loaded_at) if input.get('late_rows') == 'ignored' else 'true' %}
             -- new rows: a value can move from the day after the row was recorded
             select {{ keys }}, {{ day_number(recorded_at) }} + 1 as since_day
-            from {{ ref(input.fact) }}
-            where {{ loaded_at }} >= cast('{{ before }}' as timestamp)
+            from {{ ref(input.fact) }} as input
+            where {{ loaded_at }} >= cast('{{ before }}' as timestamp) and {{ counted }}
             union all
             -- open windows: an older row that can still move a value on a day not yet computed
             select {{ keys }}, {{ last_day }} + 1 as since_day
-            from {{ ref(input.fact) }}
+            from {{ ref(input.fact) }} as input
             where
-                {{ day_number(moves_at) }} >= {{ last_day }} - {{ input.get('window_days', 0) }}
+                {{ counted }}
+                and {{ day_number(moves_at) }} >= {{ last_day }} - {{ input.get('window_days', 0) }}
                 and {{ day_number(moves_at) }} < {{ this_day }}
             {{ 'union all' if not loop.last }}
             {%- endfor %}

@@ -13,6 +13,8 @@
                 recorded_at, loaded_at: its columns (default: the same names)
                 moves_at: column of the instant at which the row acts, where that is not `recorded_at`
                 window_days: how long after it a row can still move a value (default 0)
+                late_rows: `ignored` where the SQL counts only rows that `came_on_its_day`. A value over many entities
+                    must: the days built are computed again for the entity of a late row, not for its peers
 
         A build at the same `as_of` does nothing. A build at a later one computes the entities that have new rows
         or an open window, from the first day that can have moved. A build at an earlier one, a changed model, or

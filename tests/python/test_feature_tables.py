@@ -12,9 +12,38 @@ from conftest import FEATURE_TABLES, SparkUniversity, University, rewrite
 pytestmark = pytest.mark.slow
 
 END = datetime(2024, 3, 20, 10, 30)
-STEPS = ["2023-10-02", "2023-10-03", "2023-11-15 13:00:00", "2024-02-29", "2024-03-19 23:00:00"]
+STEPS = [
+    "2023-10-02",
+    "2023-10-03",
+    "2023-11-15 13:00:00",
+    "2024-02-29",
+    "2024-03-16",
+    "2024-03-19 23:00:00",
+]
 STEPS_ON_SPARK = ["2024-03-16"]  # before it there are rows that are loaded after it
 FEATURES = ("--select", "+path:models/features")
+
+
+@pytest.fixture(scope="module")
+def small_raw(small_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small university, where an older version of some students comes late and has them in another programme."""
+    return rewrite(
+        small_raw,
+        tmp_path_factory.mktemp("raw") / "late",
+        "siakad/mahasiswa",
+        """
+        select * from rows
+        union all by name
+        select first.* replace (
+            (select min(kode_prodi) from rows where kode_prodi <> first.kode_prodi) as kode_prodi,
+            berlaku_sejak - interval 3 day as berlaku_sejak,
+            recorded_at - interval 3 day as recorded_at,
+            timestamp '2024-03-18 09:00' as loaded_at
+        )
+        from (select distinct on (nim) * from rows order by nim, recorded_at) as first
+        where hash(nim) % 5 = 0
+        """,
+    )
 
 
 @pytest.fixture(scope="module", params=["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
@@ -223,8 +252,9 @@ class Oracle:
         return out
 
     def features_mahasiswa_cohort(self, nim: str, day: datetime) -> dict[str, float]:
-        first = self.students.sort_values("recorded_at").groupby("nim").first()
-        known = first[first[["recorded_at", "loaded_at"]].max(axis=1) < day]
+        known_at = self.students[["recorded_at", "loaded_at"]].max(axis=1)
+        first = self.students.assign(known_at=known_at).sort_values(["known_at", "recorded_at"])
+        known = first.groupby("nim").first().query("known_at < @day")
         on_time = self.activity[
             self.activity.loaded_at.dt.normalize() == self.activity.recorded_at.dt.normalize()
         ]

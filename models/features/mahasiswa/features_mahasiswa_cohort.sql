@@ -13,14 +13,23 @@ scope as (
     select * from {{ feature_scope() }}
 ),
 
-cohorts as (
+-- as first known, and not as first recorded: an older version that comes late must not move a student between cohorts
+versions as (
     select
         mahasiswa.nim,
-        min_by(mahasiswa.kode_prodi, mahasiswa.valid_from) as kode_prodi,
-        min_by(mahasiswa.angkatan, mahasiswa.valid_from) as angkatan,
-        {{ day_number('min(greatest(mahasiswa.valid_from, mahasiswa.loaded_at))') }} as known_hari
+        mahasiswa.kode_prodi,
+        mahasiswa.angkatan,
+        {{ day_number('greatest(mahasiswa.valid_from, mahasiswa.loaded_at)') }} as known_hari,
+        row_number() over (
+            partition by mahasiswa.nim
+            order by greatest(mahasiswa.valid_from, mahasiswa.loaded_at), mahasiswa.valid_from
+        ) as version_rank
     from mahasiswa
-    group by mahasiswa.nim
+),
+
+cohorts as (
+    select * from versions
+    where versions.version_rank = 1
 ),
 
 daily as (
@@ -35,7 +44,7 @@ daily as (
     inner join scope on aktivitas.nim = scope.nim
     where
         {{ day_number('aktivitas.recorded_at') }} >= scope.since_day - 31
-        and cast(aktivitas.loaded_at as date) = cast(aktivitas.recorded_at as date)
+        and {{ came_on_its_day('aktivitas') }}
     group by aktivitas.nim, {{ day_number('aktivitas.recorded_at') }}, scope.since_day, scope.until_day
 ),
 
