@@ -113,13 +113,13 @@ def register(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
     """Train on what the tables hold and make it champion."""
     from sklearn.calibration import CalibratedClassifierCV
 
-    from ml import pipeline, registry
+    from ml import model_input, pipeline, registry
 
     joins = " ".join(f"join {table} using (nim, valid_from)" for table in list(TABLES)[1:])
     rows = connection.sql(
         f"select {', '.join(FEATURES)} from academic {joins} order by nim limit 20000"
     ).to_arrow_table()
-    read = pipeline.frame(rows, FEATURES)
+    read = model_input.frame(rows, FEATURES)
     random = np.random.default_rng(3)
     numbers = read[[name for name in FEATURES if name != "jalur"]].fillna(5).to_numpy() - 5
     signal = numbers @ random.normal(0, 0.15, numbers.shape[1]) - 1

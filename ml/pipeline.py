@@ -1,13 +1,12 @@
-"""From Arrow columns to a calibrated estimator: the same road in training and in scoring."""
+"""From what a model reads to a calibrated estimator: the same road in training and in scoring."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -23,46 +22,6 @@ ALLOWED = ("sklearn.ensemble.HistGradientBoosting", "sklearn.linear_model.")
 # Bounds that keep training and SHAP quick; a use case's grid may name its own.
 DEFAULTS = {"max_iter": 100, "early_stopping": False, "random_state": SEED}
 LINEAR_DEFAULTS = {"max_iter": 1000, "random_state": SEED}
-
-
-def kind(arrow: pa.DataType) -> str | None:
-    """`number` (also booleans and decimals), `category` (strings), or None: no feature."""
-    if pa.types.is_dictionary(arrow):
-        return kind(arrow.value_type)
-    if (
-        pa.types.is_integer(arrow)
-        or pa.types.is_floating(arrow)
-        or pa.types.is_boolean(arrow)
-        or pa.types.is_decimal(arrow)
-    ):
-        return "number"
-    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow):
-        return "category"
-    return None
-
-
-def frame(table: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
-    """The columns as an estimator reads them: numbers as float64 (NULL is NaN), strings as objects
-    (NULL is None).
-
-    Raises InsighteraError for a column that is missing or is neither.
-    """
-    missing = sorted(set(columns) - set(table.column_names))
-    if missing:
-        raise InsighteraError(f"The rows lack the feature columns {missing}.")
-    held: dict[str, Any] = {}
-    for name in columns:
-        column = table[name]
-        what = kind(column.type)
-        if what is None and pa.types.is_null(column.type):
-            held[name] = np.full(len(column), np.nan)
-        elif what == "number":
-            held[name] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        elif what == "category":
-            held[name] = np.asarray(column.cast(pa.string()).to_pylist(), dtype=object)
-        else:
-            raise InsighteraError(f"Feature column {name} has type {column.type}: not a feature.")
-    return pd.DataFrame(held, columns=list(columns))
 
 
 def as_floats(columns: pd.DataFrame) -> NDArray[np.float64]:

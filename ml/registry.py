@@ -61,7 +61,7 @@ class Version:
 @dataclass(frozen=True)
 class Champion:
     """A loaded model. `pipeline.predict_proba(frame)[:, 1]` is the calibrated probability, where
-    `frame` is `ml.pipeline.frame(table, features)`: the raw features, in that order.
+    `frame` is `ml.model_input.frame(table, features)`: the raw features, in that order.
     """
 
     name: str

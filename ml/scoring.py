@@ -6,13 +6,14 @@ The columns of a prediction table follow from the use case: entity keys, attribu
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml import engine, lake, predictions, registry
@@ -140,27 +141,23 @@ def _hashed(
     held = [*use_case.entity_keys, *chosen.features]
     own = [("feature_timestamp", STAMP), ("feature_hash", pa.string())]
     schema = lake.compatible(pa.schema([*on.schema(joined, held), *own]))
-    return on.mapped(joined, partial(with_hash, held=held, keys=len(use_case.entity_keys)), schema)
+    return on.mapped(joined, partial(with_hash, features=chosen.features, schema=schema), schema)
 
 
-def with_hash(joined: pa.Table, *, held: list[str], keys: int) -> pa.Table:
-    """Columns `held` of a batch (the entity's `keys` first), when the newest was recorded, and the
-    digest of the features' values: DuckDB's text of them, wherever this runs.
+def with_hash(joined: pa.Table, *, features: Sequence[str], schema: pa.Schema) -> pa.Table:
+    """Of a batch the columns of `schema`: what is there, when the newest was recorded, and the
+    digest of the features as the model reads them.
     """
-    recorded = [identifier(name) for name in joined.column_names if name.endswith("__recorded")]
-    newest = f"greatest({', '.join(recorded)})" if recorded else "null"
-    with duckdb.connect() as work:
-        work.register("joined", joined)
-        found = work.execute(
-            f"""
-            select
-                {identifiers(held)},
-                cast({newest} as timestamp) as feature_timestamp,
-                md5(cast(json_array({identifiers(held[keys:])}) as varchar)) as feature_hash
-            from joined
-            """  # noqa: S608
-        ).to_arrow_table()
-    return found.cast(lake.compatible(found.schema))
+    from ml.model_input import digest
+
+    recorded = [name for name in joined.column_names if name.endswith("__recorded")]
+    stamps = [joined[name].cast(STAMP) for name in recorded] or [pa.nulls(len(joined), STAMP)]
+    return (
+        joined.append_column("feature_timestamp", pc.max_element_wise(*stamps))
+        .append_column("feature_hash", digest(joined, features))
+        .select(schema.names)
+        .cast(schema)
+    )
 
 
 def _reads(
@@ -216,13 +213,17 @@ def _pending(
     (`attribute_1`, ...); and everyone's latest prediction.
     """
     keys = on.quoted(*use_case.entity_keys)
+    # `feature_hash`: empty where another version made the prediction, which then counts for nothing.
     # `already`: at this very instant by this version. Such a row stands, whatever the features say
     # now: one prediction per entity, instant and version.
     latest = on.kept(
         f"""
         select
             {keys},
-            max_by(model_version || ' ' || feature_hash, {predictions.LATEST}) as prediction,
+            max_by(
+                case when model_version = $version then feature_hash else '' end,
+                {predictions.LATEST}
+            ) as feature_hash,
             bool_or(model_version = $version) as is_known_to_version,
             bool_or(
                 model_version = $version and prediction_timestamp = cast($run_at as timestamp)
@@ -245,10 +246,9 @@ def _pending(
         left join latest on {_same(on, use_case, "latest")}
         left join attributes on {_same(on, use_case, "attributes")}
         where not coalesce(latest.already, false)
-            and latest.prediction is distinct from ($version || ' ' || hashed.feature_hash)
+            and latest.feature_hash is distinct from hashed.feature_hash
         order by {", ".join(f"hashed.{on.quoted(key)}" for key in use_case.entity_keys)}
         """,  # noqa: S608
-        {"version": chosen.version},
         hashed=hashed,
         latest=latest,
         attributes=attributes,
@@ -326,7 +326,8 @@ def predicted(
     `champion`: what `Engine.shared` made of a registered model. `values`: of every row.
     """
     from ml.explain import contributions
-    from ml.pipeline import frame, one_thread
+    from ml.model_input import frame
+    from ml.pipeline import one_thread
 
     model = champion.value
     read = frame(batch, model.features)

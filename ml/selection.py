@@ -13,7 +13,7 @@ from scipy.stats import chi2, false_discovery_control
 from sklearn.metrics import mutual_info_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from ml import pipeline
+from ml import model_input, pipeline
 from ml.errors import InsighteraError
 from ml.use_case import UseCase
 
@@ -91,7 +91,7 @@ def candidates(
     refused: dict[str, str] = {}
     for column in schema:
         name = bare(column.name, tables)
-        what = pipeline.kind(column.type)
+        what = model_input.kind(column.type)
         if column.name in spine or name in SYSTEM or name in use_case.entity_keys:
             continue
         if name in use_case.protected:

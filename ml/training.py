@@ -27,6 +27,7 @@ from ml import (
     evaluation,
     lake,
     model_card,
+    model_input,
     pipeline,
     registry,
     selection,
@@ -272,7 +273,7 @@ def _train(
     before: Sequence[registry.Version],
 ) -> pa.Table:
     joined, found = training_set(rows, features, use_case, connection)
-    frame = pipeline.frame(joined, list(found.kinds))
+    frame = model_input.frame(joined, list(found.kinds))
     key = _training_key(build, use_case, rows, frame)
     same = next((entry for entry in before if entry.tags.get("training_key") == key), None)
     if same is not None:
@@ -416,7 +417,7 @@ def _rival(use_case: UseCase, rows: Rows, split: Split, joined: pa.Table) -> _Ri
     which = (
         "rows it cannot have learned from" if enough else "all rows, some of which it learned from"
     )
-    frame = pipeline.frame(joined.take(split.validation[seen]), champion.features)
+    frame = model_input.frame(joined.take(split.validation[seen]), champion.features)
     answers = probabilities(champion.pipeline, frame)
     return _Rival(
         evaluation.measure(truth[seen], answers),
@@ -546,7 +547,7 @@ def _training_key(build: Build, use_case: UseCase, rows: Rows, frame: pd.DataFra
         json.dumps([*facts, registry.environment()], default=str, sort_keys=True).encode()
     )
     here = Path(__file__).parent
-    for name in ("training", "selection", "validation", "pipeline", "evaluation"):
+    for name in ("training", "selection", "validation", "model_input", "pipeline", "evaluation"):
         digest.update((here / f"{name}.py").read_bytes())
     for values in (rows.entities, rows.cutoffs, rows.labels):
         digest.update(np.ascontiguousarray(values).tobytes())

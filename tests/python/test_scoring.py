@@ -27,7 +27,7 @@ from scoring_world import (
 from ml import lake, registry, scoring
 from ml.errors import InsighteraError
 from ml.explain import contributions
-from ml.pipeline import frame
+from ml.model_input import frame
 
 __all__ = ["home"]
 

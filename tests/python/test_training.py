@@ -10,11 +10,12 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from longitudinal import HORIZON, META, University, university
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from ml import engine, explain, lake, pipeline, registry, retraining, training
+from ml import engine, explain, lake, model_input, pipeline, registry, retraining, training
 from ml.errors import InsighteraError
 from ml.use_case import Build
 
@@ -165,7 +166,7 @@ def test_the_training_set_is_kept_under_the_versions_snapshot(first_build, campu
 def test_the_champion_answers_and_its_explanations_add_up(campus):
     champion = registry.champion(NAME)
     _, joined = training_set(campus)
-    rows = pipeline.frame(joined.slice(0, 500), champion.features)
+    rows = model_input.frame(joined.slice(0, 500), champion.features)
     probabilities = champion.pipeline.predict_proba(rows)[:, 1]
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
     shares = explain.contributions(champion, rows)
@@ -198,7 +199,7 @@ def test_the_same_rows_give_the_same_model(campus):
         for name in joined.column_names
         if name not in ("nim", "cutoff", "nama")
     }
-    frame = pipeline.frame(joined, list(kinds))
+    frame = model_input.frame(joined, list(kinds))
     one, two = (training.fit(frame, np.arange(len(rows)), rows, kinds, case) for _ in range(2))
     assert one.selection == two.selection
     assert one.parameters == two.parameters
@@ -343,7 +344,7 @@ def test_a_linear_model_trains_and_its_explanations_are_shap(campus):
     champion = registry.champion(NAME)
     assert "jalur_masuk" in champion.categorical
     _, joined = training_set(campus)
-    rows = pipeline.frame(joined.slice(0, 200), champion.features)
+    rows = model_input.frame(joined.slice(0, 200), champion.features)
     shares = explain.contributions(champion, rows)
     inner = pipeline.fitted(champion.pipeline)
     np.testing.assert_allclose(
@@ -417,12 +418,40 @@ def test_frames_read_every_type_alike():
         ) as t (count, flag, amount, word, nothing)
         """
     ).to_arrow_table()
-    frame = pipeline.frame(table, ["flag", "count", "amount", "word", "nothing"])
+    frame = model_input.frame(table, ["flag", "count", "amount", "word", "nothing"])
     assert frame.iloc[0, :4].tolist() == [1.0, 1.0, 1.5, "a"]
     assert frame.iloc[1].isna().all()
     assert frame.dtypes.astype(str).tolist() == ["float64"] * 3 + ["object", "float64"]
     with pytest.raises(InsighteraError, match="lack the feature columns"):
-        pipeline.frame(table, ["missing"])
+        model_input.frame(table, ["missing"])
+
+
+def test_the_digest_is_of_what_the_model_reads():
+    rows = {
+        "zero": (0.0, "a"),
+        "minus zero": (-0.0, "a"),
+        "other word": (0.0, "b"),
+        "no word": (0.0, None),
+        "words": (0.0, "None"),
+        "none": (None, "a"),
+        "not a number": (float("nan"), "a"),
+        "the next number": (5e-324, "a"),
+    }
+    table = pa.table(dict(zip(("number", "word"), zip(*rows.values(), strict=True), strict=True)))
+    whole = model_input.digest(table, ["number", "word"])
+    found = dict(zip(rows, whole.to_pylist(), strict=True))
+    assert found["zero"] == found["minus zero"]
+    assert found["none"] == found["not a number"]
+    assert len(set(found.values())) == len(rows) - 2
+    # alone as in company, and whatever the type of the column
+    for number, text in enumerate(found.values()):
+        alone = table.slice(number, 1)
+        assert model_input.digest(alone, ["number", "word"]).to_pylist() == [text]
+    as_int = pa.table({"number": pa.array([0], pa.int32()), "word": ["a"]})
+    assert model_input.digest(as_int, ["number", "word"]).to_pylist() == [found["zero"]]
+    # which column holds a value counts
+    turned = pa.table({"one": [1.0, 2.0], "two": [2.0, 1.0]})
+    assert len(set(model_input.digest(turned, ["one", "two"]).to_pylist())) == 2
 
 
 def test_unseen_categories_and_missing_values_are_answered():
