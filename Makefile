@@ -84,10 +84,10 @@ docs: $(STAMP)  ## the documentation as static pages, in target/docs-site/: line
 	$(BIN)/insightera docs
 
 bench-oulad: $(STAMP)  ## dropout model on OULAD against a plain baseline; needs OULAD=<folder of the seven tables>
-	$(BIN)/python benchmarks/oulad.py
+	$(BIN)/python -m benchmarks.oulad
 
 bench-builds: $(STAMP)  ## whole builds of OULAD: from nothing, and the day after; needs OULAD=<folder>
-	$(BIN)/python benchmarks/builds.py
+	$(BIN)/python -m benchmarks.builds
 
 bench-pit: $(STAMP)  ## point-in-time join against Polars, pandas and (where it installs) Feast
 	$(BIN)/python benchmarks/pit.py --feast
@@ -96,16 +96,16 @@ bench-scoring: $(STAMP)  ## incremental against full scoring
 	$(BIN)/python benchmarks/scoring.py
 
 bench-engines: $(SPARK_STAMP)  ## first builds on DuckDB and on Spark, side by side; with OULAD=<folder>, of that too
-	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python -m benchmarks.engines
 
 bench-cluster: $(SPARK_STAMP)  ## a build on a Spark cluster of two workers on this machine: who did what
-	$(BIN)/python benchmarks/cluster.py
+	$(BIN)/python -m benchmarks.cluster
 
 bench-drift: $(STAMP)  ## PSI and KS of twenty features against Evidently, in an environment beside
 	$(BIN)/python -m benchmarks.drift
 
 bench-dashboards: $(STAMP) $(SUPERSET_STAMP)  ## 50 clients at once asking what charts ask, while builds publish
-	$(BIN)/python benchmarks/dashboards.py
+	$(BIN)/python -m benchmarks.dashboards
 
 lock: $(STAMP)  ## resolve requirements/*.in anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy requires-python \

@@ -7,32 +7,11 @@ first. Writes `benchmarks/builds.md`.
 import os
 import platform
 import shutil
-import subprocess
-import sys
-import time
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from benchmarks.dbt_build import PROJECT, build, environment, oulad
+
 STATE = PROJECT / "var" / "bench-builds"
 DAY, NEXT_DAY = "2014-05-14", "2014-05-15"  # presentation 2014B at full swing
-
-
-def build(home: str, as_of: str = "") -> tuple[float, float]:
-    """Wall seconds and peak memory (GB, of the largest process) of one `dbt build`."""
-    command = [Path(sys.executable).parent / "dbt", "--quiet", "build"]
-    environment = os.environ | {
-        "DBT_PROFILES_DIR": str(PROJECT / "profiles"),
-        "DBT_TARGET_PATH": str(STATE / "target"),
-        "INSIGHTERA_AS_OF": as_of,
-        "INSIGHTERA_RAW": str(STATE / "raw"),
-        "INSIGHTERA_HOME": str(STATE / home),
-    }
-    began = time.monotonic()
-    process = subprocess.Popen(command, cwd=PROJECT, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"the build in {STATE / home} failed")
-    return time.monotonic() - began, usage.ru_maxrss / 1e6
 
 
 def main() -> None:
@@ -40,12 +19,12 @@ def main() -> None:
     from ml.importers.oulad import import_oulad
 
     shutil.rmtree(STATE, ignore_errors=True)
-    source = Path(os.environ.get("OULAD", PROJECT.parent / "shared" / "data" / "oulad"))
-    rows = import_oulad(source, STATE / "raw")
-    first = build("daily", DAY)
-    following = build("daily", NEXT_DAY)
-    again = build("daily", NEXT_DAY)
-    whole = build("whole")
+    rows = import_oulad(oulad(), STATE / "raw")
+    daily, at_once = (environment(STATE / home, STATE / "raw") for home in ("daily", "whole"))
+    first = build(within=daily, as_of=DAY)
+    following = build(within=daily, as_of=NEXT_DAY)
+    again = build(within=daily, as_of=NEXT_DAY)
+    whole = build(within=at_once)
     lines = [
         "# Whole builds of OULAD",
         "",

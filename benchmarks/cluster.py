@@ -16,7 +16,8 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from benchmarks.dbt_build import PROJECT, build, environment
+
 STATE = PROJECT / "var" / "bench-cluster"
 STUDENTS = 500
 WORKERS = 2
@@ -50,7 +51,7 @@ def master_address(process: "subprocess.Popen[str]") -> str:
     sys.exit(f"the master did not start: {STATE / 'master.Master.log'}")
 
 
-def build(master: str) -> float:
+def build_on(master: str) -> float:
     """Wall seconds of `dbt build` on the cluster, tests included."""
     (STATE / "conf").mkdir()
     (STATE / "events").mkdir()
@@ -58,20 +59,14 @@ def build(master: str) -> float:
         f"spark.eventLog.enabled true\nspark.eventLog.dir {(STATE / 'events').as_uri()}\n"
         "spark.executor.memory 2g\nspark.executor.cores 1\n"
     )
-    environment = os.environ | {
-        "DBT_PROFILES_DIR": str(PROJECT / "profiles"),
-        "DBT_TARGET_PATH": str(STATE / "target"),
-        "INSIGHTERA_HOME": str(STATE / "home"),
-        "INSIGHTERA_RAW": str(STATE / "raw"),
-        "INSIGHTERA_SPARK_MASTER": master,
-        "SPARK_CONF_DIR": str(STATE / "conf"),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-    }
-    began = time.monotonic()
-    command = [Path(sys.executable).parent / "dbt", "--quiet", "build", "--target", "spark"]
-    if subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode:
-        sys.exit("the build on the cluster failed")
-    return time.monotonic() - began
+    within = environment(
+        STATE / "home",
+        STATE / "raw",
+        INSIGHTERA_SPARK_MASTER=master,
+        SPARK_CONF_DIR=str(STATE / "conf"),
+        SPARK_LOCAL_IP="127.0.0.1",
+    )
+    return build("--target", "spark", within=within)[0]
 
 
 def tasks() -> dict[str, Counter[str]]:
@@ -104,7 +99,7 @@ def main() -> None:
             folder = ("--work-dir", str(STATE / f"work-{number}"))
             worker = (*loopback, "--cores", "1", "--memory", "3g", *folder, master)
             daemons.append(started(f"worker.Worker-{number}", *worker))
-        seconds = build(master)
+        seconds = build_on(master)
     finally:
         for daemon in reversed(daemons):
             daemon.terminate()

@@ -26,7 +26,8 @@ from typing import Any
 
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[1]
+from benchmarks.dbt_build import PROJECT, build, environment
+
 REPORT = Path(__file__).with_suffix(".md")
 BIN = Path(sys.executable).parent
 FIRST = datetime(2024, 3, 4)
@@ -47,15 +48,9 @@ def main() -> None:
     parser.add_argument("--builds", type=int, default=3)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("INSIGHTERA_")}
-        environment |= {
-            "INSIGHTERA_HOME": f"{folder}/home",
-            "DBT_PROFILES_DIR": str(PROJECT / "profiles"),
-            "DBT_TARGET_PATH": f"{folder}/target",
-            "DBT_LOG_PATH": f"{folder}/target",
-        }
-        build(environment, FIRST)
-        server, url = serve(environment, Path(folder))
+        here = environment(Path(folder) / "home")
+        built(here, FIRST)
+        server, url = serve(here, Path(folder))
         try:
             token = log_in(url, Path(folder))
             queries = charts(url, token)
@@ -66,7 +61,7 @@ def main() -> None:
                 token,
                 queries,
                 chosen.clients,
-                lambda: publish(environment, url, token, chosen.builds, stale),
+                lambda: publish(here, url, token, chosen.builds, stale),
             )
         finally:
             server.terminate()
@@ -78,22 +73,12 @@ def main() -> None:
         sys.exit(f"{len(failures)} failures, the first: {failures[0]}")
 
 
-def build(environment: dict[str, str], as_of: datetime) -> None:
+def built(here: dict[str, str], as_of: datetime) -> None:
     print(f"building as of {as_of} …", flush=True)
-    variables = json.dumps({"as_of": str(as_of)})
-    done = subprocess.run(
-        [BIN / "dbt", "--quiet", "build", "--vars", variables],
-        env=environment,
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(done.stdout[-3000:] + done.stderr[-1000:])
+    build(within=here, as_of=str(as_of))
 
 
-def serve(environment: dict[str, str], folder: Path) -> tuple[subprocess.Popen, str]:
+def serve(here: dict[str, str], folder: Path) -> tuple[subprocess.Popen, str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -101,7 +86,7 @@ def serve(environment: dict[str, str], folder: Path) -> tuple[subprocess.Popen, 
     with log.open("w") as stream:
         server = subprocess.Popen(
             [BIN / "insightera", "dashboards", "serve", "--port", str(port)],
-            env=environment,
+            env=here,
             stdout=stream,
             stderr=stream,
             cwd=PROJECT,
@@ -191,16 +176,14 @@ def load(url: str, token: str, queries: list[Any], clients: int, during: Any) ->
     return result
 
 
-def publish(
-    environment: dict[str, str], url: str, token: str, builds: int, stale: list[str]
-) -> None:
+def publish(here: dict[str, str], url: str, token: str, builds: int, stale: list[str]) -> None:
     """Build a day later each time; what the next query says must be of that build."""
     held = call(f"{url}/api/v1/dataset/?q=(page_size:100)", token)["result"]
     receipts = next(entry["id"] for entry in held if entry["table_name"] == "report_receipts")
     query = {"columns": ["as_of"], "metrics": [], "row_limit": 1000}
     for number in range(1, builds + 1):
         as_of = FIRST + timedelta(days=number)
-        build(environment, as_of)
+        built(here, as_of)
         body = {"datasource": {"id": receipts, "type": "table"}, "queries": [query]}
         rows = call(f"{url}/api/v1/chart/data", token, body)["result"][0]["data"]
         newest = max(row["as_of"] for row in rows)

@@ -8,33 +8,21 @@ Writes `benchmarks/engines.md`.
 import os
 import platform
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from benchmarks.dbt_build import PROJECT, build, environment, oulad
+
 STATE = PROJECT / "var" / "bench-engines"
 DEMO_STUDENTS = 245  # as many as the seeds hold
 ENGINES = ("duckdb", "spark")
 
 
-def build(raw: Path, engine: str) -> tuple[float, int]:
+def measured(raw: Path, engine: str) -> tuple[float, int]:
     """Wall seconds of a first `dbt build`, tests left out, and the predictions it published."""
     home = STATE / f"{raw.name}-{engine}"
-    environment = os.environ | {
-        "DBT_PROFILES_DIR": str(PROJECT / "profiles"),
-        "DBT_TARGET_PATH": str(home / "target"),
-        "INSIGHTERA_RAW": str(raw),
-        "INSIGHTERA_HOME": str(home),
-    }
-    command = [Path(sys.executable).parent / "dbt", "--quiet", "build", "--target", engine]
-    kinds = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-    began = time.monotonic()
-    done = subprocess.run([*command, *kinds], cwd=PROJECT, env=environment, check=False)
-    if done.returncode:
-        sys.exit(f"the build in {home} failed")
-    seconds = time.monotonic() - began
+    kinds = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+    seconds, _ = build("--target", engine, *kinds, within=environment(home, raw))
     os.environ["INSIGHTERA_HOME"] = str(home)
     from ml import predictions
 
@@ -52,9 +40,8 @@ def universities() -> list[tuple[str, Path]]:
         raw = STATE / f"demo-{times}"
         generate(times * DEMO_STUDENTS, 1, raw, file_format="parquet")
         made.append((f"demo, {times} times: {times * DEMO_STUDENTS:,} students", raw))
-    source = Path(os.environ.get("OULAD", PROJECT.parent / "shared" / "data" / "oulad"))
-    if source.exists():
-        rows = import_oulad(source, STATE / "oulad")
+    if oulad().exists():
+        rows = import_oulad(oulad(), STATE / "oulad")
         made.append((f"OULAD: {rows['siakad/krs']:,} enrolments", STATE / "oulad"))
     return made
 
@@ -73,8 +60,8 @@ def main() -> None:
         "|---|---|---|---|---|",
     ]
     for name, raw in universities():
-        measured = {engine: build(raw, engine) for engine in ENGINES}
-        (duckdb, published), (spark, also) = (measured[engine] for engine in ENGINES)
+        done = {engine: measured(raw, engine) for engine in ENGINES}
+        (duckdb, published), (spark, also) = (done[engine] for engine in ENGINES)
         if published != also:
             sys.exit(f"{name}: DuckDB published {published} predictions, Spark {also}")
         lines.append(

@@ -8,14 +8,12 @@ models then judge presentation 2014B at day 30, 60, 90 and 120: students still r
 label: withdraws later. Features are what was believed at that day.
 """
 
-import json
 import os
-import subprocess
 import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from benchmarks.dbt_build import PROJECT, build, environment, oulad
+
 STATE = PROJECT / "var" / "bench-oulad"
 TRAINED = datetime(2014, 2, 1)
 START = datetime(2014, 2, 1)  # of presentation 2014B
@@ -27,30 +25,20 @@ FEATURES = ("academic", "assessment", "attendance", "cohort", "demographic", "en
 HEADER = "| day | model | students | withdraw | ROC AUC | PR AUC | Brier | calibration error |"
 
 
-def build(*arguments: str) -> None:
-    """dbt build in the benchmark's home."""
-    subprocess.run(
-        [Path(sys.executable).parent / "dbt", "--quiet", "build", *arguments],
-        cwd=PROJECT,
-        env=os.environ | {"DBT_PROFILES_DIR": str(PROJECT / "profiles")},
-        check=True,
-    )
-
-
 def main() -> None:
     """Import, train as of 2014-02-01, judge on 2014B, print and write the table."""
     import duckdb
     import numpy as np
 
-    from ml import engine, evaluation, pipeline, registry, settings, training
+    from ml import engine, evaluation, model_input, pipeline, registry, settings, training
     from ml.features import point_in_time_join
     from ml.importers.oulad import import_oulad
     from ml.use_case import Build
 
-    source = Path(os.environ.get("OULAD", PROJECT.parent / "shared" / "data" / "oulad"))
-    import_oulad(source, STATE / "raw")
-    build("--select", "+train_student_dropout", "--vars", json.dumps({"as_of": str(TRAINED)}))
-    build("--select", "+path:models/features", "+label_student_dropout")
+    import_oulad(oulad(), STATE / "raw")
+    here = environment(STATE / "home", STATE / "raw")
+    build("--select", "+train_student_dropout", within=here, as_of=str(TRAINED))
+    build("--select", "+path:models/features", "+label_student_dropout", within=here)
 
     champion = registry.champion("student_dropout")
     if champion is None:
@@ -67,7 +55,7 @@ def main() -> None:
         rows = training.matured(on, spine, use_case, TRAINED)
     joined, found = training.training_set(rows, tables, use_case, connection)
     plain = pipeline.pipeline("sklearn.ensemble.HistGradientBoostingClassifier", found.kinds, {})
-    plain.fit(pipeline.frame(joined, list(found.kinds)), rows.labels)
+    plain.fit(model_input.frame(joined, list(found.kinds)), rows.labels)
 
     lines = [HEADER, "|" + "---|" * 8]
     curves = [
@@ -104,10 +92,10 @@ def main() -> None:
         )
         answers = {
             "champion": training.probabilities(
-                champion.pipeline, pipeline.frame(known, list(champion.features))
+                champion.pipeline, model_input.frame(known, list(champion.features))
             ),
             "plain gradient boosting": training.probabilities(
-                plain, pipeline.frame(known, list(found.kinds))
+                plain, model_input.frame(known, list(found.kinds))
             ),
         }
         for name, probability in answers.items():

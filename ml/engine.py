@@ -15,7 +15,6 @@ from datetime import datetime
 from functools import partial, reduce
 from itertools import count
 from typing import Any, Protocol
-from uuid import uuid4
 
 import duckdb
 import numpy as np
@@ -236,7 +235,7 @@ class DuckDB:
             together = holding.set_alias("versions").join(numbered, same)
             narrowed[table] = together.project(", ".join([identifier(ENTITY), *held]))
         return point_in_time_join(
-            population, narrowed, entity_keys=[ENTITY], timestamp="cutoff", known_at="cutoff"
+            population, narrowed, entity_keys=[ENTITY], timestamp="cutoff", known_at=instant
         )
 
     def read(self, table: str, **choice: Any) -> Frame:
@@ -297,17 +296,11 @@ class Spark:
         return f"cast(conv(concat({turned}), 16, 10) as decimal(20, 0))"
 
     def sql(self, query: str, parameters: Mapping[str, Any] | None = None, **named: Frame) -> Frame:
-        views = {name: f"frame_{uuid4().hex}" for name in named}
-        for name, view in views.items():
-            self.frame(named[name]).createTempView(view)
-        ctes = ", ".join(f"{name} as (select * from {view})" for name, view in views.items())  # noqa: S608
         bound = re.sub(r"\$(\w+)", r":\1", query)
-        try:
+        with frames.views({n: self.frame(f) for n, f in named.items()}, self._session) as views:
+            ctes = ", ".join(f"{name} as (select * from {view})" for name, view in views.items())  # noqa: S608
             planned = self._session.sql(f"with {ctes} {bound}", args=dict(parameters or {}))
             return planned.select("*")  # a write would resolve the query's own text once more
-        finally:  # what was planned stays planned
-            for view in views.values():
-                self._session.catalog.dropTempView(view)
 
     def kept(
         self, query: str, parameters: Mapping[str, Any] | None = None, **named: Frame
@@ -371,7 +364,7 @@ class Spark:
             narrowed,
             entity_keys=list(keys),
             timestamp="cutoff",
-            known_at="cutoff",
+            known_at=instant,
         )
 
     def read(self, table: str, **choice: Any) -> Frame:

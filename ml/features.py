@@ -14,17 +14,15 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from itertools import chain
 from typing import Any
-from uuid import uuid4
 
 import duckdb
-import jinja2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.errors import InsighteraError
-from ml.frames import arrow_schema, is_spark, to_arrow, to_spark
-from ml.settings import PROJECT
+from ml.frames import arrow_schema, is_spark, to_arrow, to_spark, views
+from ml.macros import rendered
 
 VALIDITY = ("valid_from", "valid_to", "system_from", "system_to")
 HIDDEN = frozenset({*VALIDITY, "is_current"})  # say how long a version holds, not what it says
@@ -122,28 +120,22 @@ def _on_spark(
             _same_kind(rows.field(key).type, schema.field(key).type, key, what)
         for column in set(VALIDITY) & set(schema.names):
             _utc(schema.empty_table().column(column), f"{column!r} of {what}")
-    views = {name: f"point_in_time_{uuid4().hex}" for name in frames}
-    for name, view in views.items():
-        frames[name].createTempView(view)
     known = known_at
     if asked is not None and asked.column is None:
         known = f"cast('{asked.instant}' as timestamp)"
     span = None
     if ttl is not None:
         span = f"interval {ttl // timedelta(seconds=1)} seconds {ttl.microseconds} microseconds"
-    try:
-        query = _render("spark", session).point_in_time_join(
-            views[""],
-            {name: view for name, view in views.items() if name},
-            keys,
-            timestamp,
-            ttl=span,
-            known_at=known,
-        )
+
+    def columns(view: str) -> dict[str, dict[str, str]]:
+        described = session.table(view).dtypes
+        return {name.lower(): {"name": name, "type": kind} for name, kind in described}
+
+    with views(frames, session) as named:
+        tables = {name: view for name, view in named.items() if name}
+        join = rendered("spark", *MACROS, columns=columns).point_in_time_join
+        query = join(named[""], tables, keys, timestamp, ttl=span, known_at=known)
         return session.sql(query).select("*")
-    finally:  # what is planned stays planned
-        for view in views.values():
-            session.catalog.dropTempView(view)
 
 
 @dataclass(frozen=True)
@@ -467,42 +459,4 @@ def _cursor(
 @cache
 def _macros() -> Any:
     """The project's macros in DuckDB's variants."""
-    return _render("duckdb")
-
-
-def _render(engine: str, session: Any = None) -> Any:
-    """The project's macros, ready to be called without dbt.
-
-    `engine`: whose variant answers where there are several; DuckDB's where it has none. `session`:
-    of Spark, where queries have to be described.
-    """
-    environment = jinja2.Environment(
-        extensions=["jinja2.ext.do"],
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - this is SQL
-    )
-    source = "\n".join((PROJECT / "macros" / f"{name}.sql").read_text() for name in MACROS)
-
-    class Adapter:
-        def dispatch(self, name: str) -> Any:
-            variants = [f"{engine}__{name}", f"default__{name}", f"duckdb__{name}"]
-            return next(filter(None, (getattr(module, v, None) for v in variants)))
-
-        def quote(self, name: str) -> str:
-            return "`" + name.replace("`", "``") + "`"
-
-    def columns(view: str) -> dict[str, dict[str, str]]:
-        described = session.table(view).dtypes
-        return {name.lower(): {"name": name, "type": kind} for name, kind in described}
-
-    environment.globals.update(
-        {
-            "adapter": Adapter(),
-            "return": lambda value: value,
-            "execute": True,
-            "flags": {"WHICH": "run"},
-            "point_in_time_columns": columns,
-        }
-    )
-    module: Any = environment.from_string(source).module
-    return module
+    return rendered("duckdb", *MACROS)

@@ -1,8 +1,10 @@
 """The one door between engines' frames: whatever holds rows becomes an Arrow table, or a Spark table."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -70,6 +72,21 @@ def arrow_schema(frame: Any) -> pa.Schema:
     from pyspark.sql.pandas.types import to_arrow_schema
 
     return to_arrow_schema(frame.schema)
+
+
+@contextmanager
+def views(named: Mapping[str, Any], session: Any) -> Iterator[dict[str, str]]:
+    """Frames of a Spark session as views with names of their own, {name: view}, while a query is
+    planned: what is planned stays planned.
+    """
+    found = {name: f"frame_{uuid4().hex}" for name in named}
+    for name, view in found.items():
+        named[name].createTempView(view)
+    try:
+        yield found
+    finally:
+        for view in found.values():
+            session.catalog.dropTempView(view)
 
 
 def reader(frame: Any) -> pa.RecordBatchReader:

@@ -1,23 +1,26 @@
 """Real dbt builds in folders of their own: nothing a test does touches the clone's `var/`."""
 
+import gc
+import io
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ml import spark
+from ml import build_lock, spark
 from ml.generate import generate
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog.sql import SqlCatalog
     from pyspark.sql import SparkSession
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -39,17 +42,32 @@ class University:
     raw: Path | None
     target: Path
     environment: dict[str, str] = field(default_factory=dict)
+    choice: tuple[str, ...] = ()  # of the target, after a command
 
     def dbt(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run dbt; returns what it printed and its exit code."""
-        return subprocess.run(
-            [Path(sys.executable).parent / "dbt", "--no-use-colors", *arguments],
-            cwd=PROJECT,
-            env=self.env(**environment),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        """Run dbt, in this process: it takes seconds to import, and Spark more to start. Returns
+        what it printed and its exit code.
+        """
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+        here = self.env(**environment)
+        command = ["--no-use-colors", *arguments, *self.choice]
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name in set(os.environ) - set(here):
+                patch.delenv(name)
+            for name, value in here.items():
+                patch.setenv(name, value)
+            patch.chdir(PROJECT)
+            done = dbtRunner().invoke(command)
+            if DuckDBConnectionManager._ENV is not None:  # what else ends with dbt's process
+                DuckDBConnectionManager._ENV.close()
+            DuckDBConnectionManager.close_all_connections()
+            build_lock.release()
+        gc.collect()  # relations of Python models keep the file open
+        code = 0 if done.success else 1 if done.exception is None else 2
+        return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
     def env(self, **environment: str) -> dict[str, str]:
         """The environment of a build here, without the test run's own settings."""
@@ -87,43 +105,25 @@ class University:
         return duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True)
 
 
+@dataclass
 class SparkUniversity(University):
-    """The same on Spark: dbt in this process, so that all builds of a test run share one Spark."""
+    """The same on Spark; all builds of a test run share one."""
 
-    def build(self, *arguments: str, as_of: str = "", **environment: str) -> str:
-        """`dbt build` on Spark, which must be green; what its nodes said, a line each."""
-        done = self.invoke(
-            "--quiet", "build", *arguments, **{"INSIGHTERA_AS_OF": as_of}, **environment
-        )
-        said = [
-            f"{r.status.upper()} {r.node.name} {r.message}"
-            for r in getattr(done.result, "results", [])
-        ]
-        assert done.success, "\n".join([str(done.exception), *said])
-        return "\n".join(said)
+    environment: dict[str, str] = field(
+        default_factory=lambda: {"INSIGHTERA_SPARK_PARTITIONS": "2"}
+    )
+    choice: tuple[str, ...] = ("--target", "spark")
 
-    def invoke(self, *arguments: str, **environment: str) -> Any:
-        """A dbt command; its dbtRunnerResult."""
-        from dbt.cli.main import dbtRunner
-
-        here = self.env(INSIGHTERA_SPARK_PARTITIONS="2", **environment)
-        with pytest.MonkeyPatch.context() as patch:
-            for name in set(os.environ) - set(here):
-                patch.delenv(name)
-            for name, value in here.items():
-                patch.setenv(name, value)
-            patch.chdir(PROJECT)
-            return dbtRunner().invoke([*arguments, "--target", "spark"])
-
-    def table(self, schema: str, name: str) -> pa.Table:
-        """A table that Spark wrote, read without Spark."""
+    def catalog(self) -> "SqlCatalog":
+        """Where its tables are, without Spark."""
         from pyiceberg.catalog.sql import SqlCatalog
 
         lake = self.home / "lake"
-        catalog = SqlCatalog(
-            "lake", uri=f"sqlite:///{lake / 'catalog.db'}", warehouse=lake.as_uri()
-        )
-        return catalog.load_table((schema, name)).scan().to_arrow()
+        return SqlCatalog("lake", uri=f"sqlite:///{lake / 'catalog.db'}", warehouse=lake.as_uri())
+
+    def table(self, schema: str, name: str) -> pa.Table:
+        """A table that Spark wrote, read without Spark."""
+        return self.catalog().load_table((schema, name)).scan().to_arrow()
 
     def opened(self, sql: str) -> duckdb.DuckDBPyConnection:
         """The feature tables that a query names."""

@@ -99,7 +99,7 @@ class World:
             "spine": table("label"),
             "features": {"academic": table("academic"), "engagement": table("engagement")},
             "attributes": table("dim"),
-            "connection": self.connection,
+            "connection": self.session(),
         }
 
     def score(self, as_of: datetime, run_id: str, **options: int) -> pa.Table:
@@ -112,12 +112,11 @@ class World:
         """The publishing model of this run."""
         from ml import publishing
 
-        self.connection.register("audited", audited)
         return publishing.publish(
             NAME,
             build=self.build(as_of, run_id),
-            audited=self.connection.table("audited"),
-            connection=self.connection,
+            audited=self.frame(audited),
+            connection=self.session(),
         )
 
     def receipts(self, as_of: datetime, run_id: str) -> pa.Table:
@@ -132,6 +131,14 @@ class World:
         published = self.publish(as_of, run_id, audited)
         self.receipts(as_of, run_id)
         return published
+
+    def frame(self, rows: pa.Table) -> Any:
+        """Rows as what dbt hands to a Python model."""
+        return self.connection.from_arrow(rows)
+
+    def session(self) -> Any:
+        """What dbt passes as `session`."""
+        return self.connection
 
 
 class SparkWorld(World):
@@ -154,22 +161,12 @@ class SparkWorld(World):
         return to_arrow(super().score(as_of, run_id, **options), "predictions").sort_by("nim")
 
     def publish(self, as_of: datetime, run_id: str, audited: pa.Table) -> pa.Table:
-        from ml import publishing
-
-        published = publishing.publish(
-            NAME,
-            build=self.build(as_of, run_id),
-            audited=self.frame(audited),
-            connection=self.session(),
-        )
-        return to_arrow(published, "predictions").sort_by("nim")
+        return to_arrow(super().publish(as_of, run_id, audited), "predictions").sort_by("nim")
 
     def frame(self, rows: pa.Table) -> Any:
-        """Rows as a frame of the session."""
         return to_spark(rows, self.session())
 
     def session(self) -> Any:
-        """The home's."""
         return spark.session()
 
 
@@ -247,7 +244,7 @@ def make_tables(connection: duckdb.DuckDBPyConnection, students: int, every: int
 
 def register_models(folder: Path) -> Path:
     """A store with version 1 (champion) and version 2 (challenger) in `folder`; the SQLite file."""
-    from ml import pipeline, registry
+    from ml import model_input, pipeline, registry
 
     world = World(2000)
     rows = world.connection.sql(
@@ -257,7 +254,7 @@ def register_models(folder: Path) -> Path:
         from academic join engagement using (nim, valid_from) order by nim, valid_from
         """
     ).to_arrow_table()
-    read = pipeline.frame(rows, FEATURES)
+    read = model_input.frame(rows, FEATURES)
     random = np.random.default_rng(1)
     signal_ = -2 * (read["gpa_cumulative"].fillna(2.5) - 3) + read["academic__trend"] - 0.5
     label = (random.random(len(read)) < 1 / (1 + np.exp(-signal_))).astype(int)

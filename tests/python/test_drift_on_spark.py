@@ -1,46 +1,16 @@
 """PSI and KS on Spark are those of NumPy and SciPy too, for every kind of column that DuckDB is tried on."""
 
-from collections.abc import Callable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-import jinja2
 import pandas as pd
 import pytest
-from conftest import PROJECT
 from scipy.stats import ks_2samp
-from test_drift import KINDS, TOLERANCE, psi, samples
+from test_drift import KINDS, TOLERANCE, drift_query, psi, samples
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-MACROS = ("monitoring/value_points", "monitoring/drift", "engine/drift_points")
-
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
-
-
-def drift_query(numbers: list[str], categories: list[str]) -> str:
-    """What `monitor_drift` runs on Spark, of the relations `old` and `new`."""
-
-    def dispatch(name: str) -> Callable[..., str]:
-        return getattr(macros, f"spark__{name}")
-
-    source = "\n".join((PROJECT / f"macros/{name}.sql").read_text("utf-8") for name in MACROS)
-    macros = (
-        jinja2.Environment(autoescape=False, extensions=["jinja2.ext.do"])
-        .from_string(
-            source,
-            globals={
-                "adapter": SimpleNamespace(quote=lambda name: f"`{name}`", dispatch=dispatch),
-                "dbt": SimpleNamespace(type_string=lambda: "string"),
-                "return": lambda value: value,
-            },
-        )
-        .module
-    )
-    points = macros.drift_points("old", "new", numbers, categories)
-    measured = macros.drift("points", ["feature_name"])
-    return f"with points as ({points}), measured as ({measured}) select * from measured"
 
 
 def test_drift_is_that_of_numpy_and_scipy(spark_session: "SparkSession") -> None:
@@ -50,7 +20,11 @@ def test_drift_is_that_of_numpy_and_scipy(spark_session: "SparkSession") -> None
     for name, frame in (("old", reference), ("new", current)):
         spark_session.createDataFrame(frame).createOrReplaceTempView(name)
     numbers = [kind for kind in KINDS if kind not in categories]
-    found = spark_session.sql(drift_query(numbers, categories)).toPandas().set_index("feature_name")
+    found = (
+        spark_session.sql(drift_query("old", "new", numbers, categories, "spark"))
+        .toPandas()
+        .set_index("feature_name")
+    )
     assert set(found.index) == set(KINDS)
     for kind in KINDS:
         row, old, new = found.loc[kind], reference[kind], current[kind]
@@ -68,4 +42,4 @@ def test_drift_is_that_of_numpy_and_scipy(spark_session: "SparkSession") -> None
 
 def test_without_a_champion_there_are_no_points(spark_session: "SparkSession") -> None:
     """Nothing to watch is a query of no rows, not one that Spark refuses."""
-    assert spark_session.sql(drift_query([], [])).count() == 0
+    assert spark_session.sql(drift_query("old", "new", [], [], "spark")).count() == 0

@@ -1,11 +1,11 @@
 """Whatever a description or a setting says arrives in the warehouse as it was written."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
-import jinja2
 import pytest
-from conftest import PROJECT
+
+from ml.macros import rendered
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -15,10 +15,7 @@ TEXTS = ("plain", "it's", "''", 'a "b"', r"a\nb", r'{"a": "\"b\" \\ \u00e9"}', "
 
 def literal(engine: str, text: str) -> str:
     """What the macro makes of a text."""
-    source = (PROJECT / "macros/engine/text_literal.sql").read_text("utf-8")
-    names: dict[str, Any] = {"adapter": None, "return": None}
-    module: Any = jinja2.Environment(autoescape=False).from_string(source, globals=names).module
-    return str(getattr(module, f"{engine}__text_literal")(text))
+    return str(rendered(engine, "engine/text_literal").text_literal(text))
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -1,0 +1,42 @@
+"""A `dbt build` in a home of its own, for the benchmarks that time whole builds or need one."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def oulad() -> Path:
+    """The folder of OULAD's seven tables: `$OULAD`, or where the team keeps it."""
+    return Path(os.environ.get("OULAD", PROJECT.parent / "shared" / "data" / "oulad"))
+
+
+def environment(home: Path, raw: Path | None = None, **settings: str) -> dict[str, str]:
+    """Of processes that work in `home` over `raw` (the seeds without one), and nowhere else."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("INSIGHTERA_", "DBT_"))}
+    return inherited | {
+        "DBT_PROFILES_DIR": str(PROJECT / "profiles"),
+        "DBT_TARGET_PATH": str(home / "target"),
+        "DBT_LOG_PATH": str(home / "target"),
+        "INSIGHTERA_HOME": str(home),
+        "INSIGHTERA_RAW": "" if raw is None else str(raw),
+        **settings,
+    }
+
+
+def build(*arguments: str, within: dict[str, str], as_of: str = "") -> tuple[float, float]:
+    """Wall seconds and peak memory (GB, of the largest process) of one `dbt build`; a build that
+    fails ends the benchmark.
+
+    `within`: its `environment`. `as_of`: empty for the newest raw row.
+    """
+    command = [Path(sys.executable).parent / "dbt", "--quiet", "build", *arguments]
+    began = time.monotonic()
+    process = subprocess.Popen(command, cwd=PROJECT, env=within | {"INSIGHTERA_AS_OF": as_of})
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"the build in {within['INSIGHTERA_HOME']} failed")
+    return time.monotonic() - began, usage.ru_maxrss / 1e6
