@@ -13,8 +13,8 @@ def rendered(
 ) -> Any:
     """The macros of `files` (`engine/slope`, below `macros/`), ready to be called: each gives SQL.
 
-    `engine`: `duckdb` or `spark`, whose variant answers where there are several, and DuckDB's where
-    it has none. `columns`: describes a relation, {lower name: {name, type}}, for a macro that asks
+    `engine`: `duckdb`, `spark`, or `default` for what any other would run: whose variant answers
+    where there are several. Where it has none, the default's does, else DuckDB's. `columns`: describes a relation, {lower name: {name, type}}, for a macro that asks
     for `point_in_time_columns`.
     """
     environment = jinja2.Environment(
@@ -23,7 +23,7 @@ def rendered(
         autoescape=False,  # noqa: S701 - this is SQL
     )
     source = "\n".join((PROJECT / "macros" / f"{name}.sql").read_text("utf-8") for name in files)
-    quote = {"duckdb": '"', "spark": "`"}[engine]
+    quote, string = ("`", "string") if engine == "spark" else ('"', "varchar")
 
     class Adapter:
         def dispatch(self, name: str) -> Any:
@@ -35,7 +35,7 @@ def rendered(
 
     class Types:
         def type_string(self) -> str:
-            return {"duckdb": "varchar", "spark": "string"}[engine]
+            return string
 
     environment.globals.update(
         {

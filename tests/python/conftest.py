@@ -154,6 +154,7 @@ def university(tmp_path: Path) -> Callable[[Path | None], University]:
     return make
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests marked `spark` skip where it is not installed, and run in one process, on one Spark; of
     the others, those of a file stay together."""

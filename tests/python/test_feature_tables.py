@@ -22,6 +22,7 @@ STEPS = [
 ]
 STEPS_ON_SPARK = ["2024-03-16"]  # before it there are rows that are loaded after it
 FEATURES = ("--select", "+path:models/features")
+UNTESTED = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ on_duckdb = pytest.mark.parametrize("made", ["duckdb"], indirect=True)
 def in_one_go(small_raw: Path, made: Callable[[Path], University]) -> University:
     """Everything built at END, from nothing."""
     here = made(small_raw)
-    here.build(*FEATURES, as_of=str(END))
+    here.build(*FEATURES, *UNTESTED, as_of=str(END))
     return here
 
 
@@ -76,9 +77,7 @@ def stepwise(small_raw: Path, made: Callable[[Path], University]) -> University:
     """The same in several steps; on Spark, where a build is long, in two."""
     here = made(small_raw)
     for as_of in STEPS_ON_SPARK if isinstance(here, SparkUniversity) else STEPS:
-        here.build(
-            "--select", "+path:models/features", "--exclude-resource-type", "test", as_of=as_of
-        )
+        here.build(*FEATURES, *UNTESTED, as_of=as_of)
     assert "PASS feature_versions" in here.build(*FEATURES, as_of=str(END))
     return here
 
@@ -112,7 +111,7 @@ def test_beliefs_of_a_step_are_those_of_a_build_then(
 ) -> None:
     """Also what a second build does at the same instant, and one at an earlier: nothing, and go back."""
     then = made(small_raw)
-    then.build(*FEATURES, as_of="2023-11-15 13:00:00")
+    then.build(*FEATURES, *UNTESTED, as_of="2023-11-15 13:00:00")
     for table in FEATURE_TABLES:
         beliefs = stepwise.query(
             f"select nim, feature_hash from features.{table} where system_from < $known "
@@ -135,12 +134,12 @@ def test_beliefs_of_a_step_are_those_of_a_build_then(
         table: stepwise.query(f"select * from features.{table} order by all")
         for table in FEATURE_TABLES
     }
-    assert "UP TO DATE" in stepwise.build(*FEATURES, as_of=str(END))
+    assert "UP TO DATE" in stepwise.build(*FEATURES, *UNTESTED, as_of=str(END))
     for table in FEATURE_TABLES:
         assert before[table] == stepwise.query(f"select * from features.{table} order by all")
 
     # back to an earlier instant: what was known then
-    stepwise.build(*FEATURES, as_of="2023-11-15 13:00:00")
+    stepwise.build(*FEATURES, *UNTESTED, as_of="2023-11-15 13:00:00")
     for table in FEATURE_TABLES:
         pd.testing.assert_frame_equal(believed(stepwise, table), believed(then, table))
 
@@ -187,7 +186,7 @@ def test_future_rows_change_nothing(
         f"select * from rows where not ({late} and hash(nim) % 3 = 0)",
     )
     here = made(changed)
-    here.build(*FEATURES, as_of=str(END))
+    here.build(*FEATURES, *UNTESTED, as_of=str(END))
     for table in FEATURE_TABLES:
         pd.testing.assert_frame_equal(
             believed(here, table, instant), believed(in_one_go, table, instant), obj=table

@@ -174,9 +174,14 @@ def test_failed_audit_on_spark_publishes_nothing(
     serving = (on_spark.home / "serving.duckdb").read_bytes()
     main = on_spark.table("ml", "student_dropout_risk")
     later = str(datetime.fromisoformat(LATER) + timedelta(days=7))
-    inherited = ("--select", "+score_student_dropout", "published_student_dropout_risk")
     failed = on_spark.dbt(
-        *("build", *inherited, "serve_reports", "--exclude-resource-type", "unit_test"),
+        *("build", "--select", "+score_student_dropout", "published_student_dropout_risk"),
+        *(
+            "serve_reports",
+            "--exclude",
+            "resource_type:test,path:models",
+            "resource_type:unit_test",
+        ),
         *("--vars", "{largest_high_share: -1}"),
         INSIGHTERA_AS_OF=later,
     )
