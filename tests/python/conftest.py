@@ -167,12 +167,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def small_spark() -> None:
-    """What Spark is told once, before it starts: builds of a test are many, and tiny."""
+def small_spark(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What Spark is told once, before it starts: builds of a test are many, and tiny, so that what
+    compilers take is more than they save."""
     os.environ["INSIGHTERA_SPARK_PARTITIONS"] = "2"
-    # the optimizing compiler would take more time than it saves
     quick = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
     os.environ.setdefault("JDK_JAVA_OPTIONS", quick)
+    folder = tmp_path_factory.mktemp("spark-conf")
+    (folder / "spark-defaults.conf").write_text(
+        "spark.sql.codegen.wholeStage false\nspark.sql.codegen.factoryMode NO_CODEGEN\n"
+    )
+    os.environ.setdefault("SPARK_CONF_DIR", str(folder))
 
 
 @pytest.fixture(scope="module")

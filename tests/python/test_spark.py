@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -169,21 +168,16 @@ def test_each_engine_goes_on_where_the_other_stopped(
 def test_failed_audit_on_spark_publishes_nothing(
     both: tuple[University, SparkUniversity],
 ) -> None:
-    """`main` and the serving file stay, the rows wait on their branch, and the message says so."""
+    """`main` and the serving file stay, the rows wait on their branch, and the message says so. The
+    build is as of an instant before every prediction: everybody is scored."""
     on_spark = both[1]
     serving = (on_spark.home / "serving.duckdb").read_bytes()
     main = on_spark.table("ml", "student_dropout_risk")
-    later = str(datetime.fromisoformat(LATER) + timedelta(days=7))
     failed = on_spark.dbt(
-        *("build", "--select", "+score_student_dropout", "published_student_dropout_risk"),
-        *(
-            "serve_reports",
-            "--exclude",
-            "resource_type:test,path:models",
-            "resource_type:unit_test",
-        ),
+        *("build", "--select", "this_build", "label_student_dropout", "score_student_dropout"),
+        *("published_student_dropout_risk", "serve_reports"),
         *("--vars", "{largest_high_share: -1}"),
-        INSIGHTERA_AS_OF=later,
+        INSIGHTERA_AS_OF=EARLIER,
     )
     assert failed.returncode == 1
     for name in ("published.published_student_dropout_risk", "serve_reports"):
