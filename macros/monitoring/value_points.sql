@@ -69,7 +69,7 @@
                 {{ 'count(*)' if loop.last else '0' }} as current_count
             from {{ relation }}
             cross join scales
-            group by 1
+            group by {{ cell_of(name, number) }}
             {{ 'union all' if not loop.last }}
             {%- endfor %}
         ) as celled_{{ number }}

@@ -28,7 +28,12 @@ versions as (
 ),
 
 cohorts as (
-    select * from versions
+    select
+        versions.nim,
+        versions.kode_prodi,
+        versions.angkatan,
+        versions.known_hari
+    from versions
     where versions.version_rank = 1
 ),
 
