@@ -130,11 +130,13 @@ def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None
     shown = insightera(demo, "predictions", "show", "--branch", branches[0])
     assert shown.returncode == 0, shown.stderr
     assert TABLE in shown.stdout
+    # the next build is none the worse for it
+    demo.build(as_of=tomorrow(demo))
+    assert_once(lake(demo))
 
 
 def test_killed_between_audit_and_publication(demo: University) -> None:
-    """kill -9 as soon as the audit branch stands; then the same build again, none the worse for that
-    nor for the refused one before."""
+    """kill -9 as soon as the audit branch stands; then the same build again."""
     before, as_of = lake(demo), tomorrow(demo)
     process = subprocess.Popen(
         [Path(sys.executable).parent / "dbt", "build"],
@@ -252,6 +254,7 @@ def test_an_altered_model_is_refused_in_words(demo: University) -> None:
 
 
 def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -> None:
+    demo.build(as_of=tomorrow(demo))
     before = lake(demo)
     done = insightera(demo, "predictions", "rollback", "--yes")
     assert done.returncode == 0, done.stderr
@@ -262,17 +265,16 @@ def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -
     assert_once(lake(demo))
 
 
-def test_replay_walks_through_history(demo: University) -> None:
+def test_replay_walks_through_history(tmp_path: Path) -> None:
     """Each step publishes what was known then."""
-    before, first = lake(demo), datetime.fromisoformat(tomorrow(demo))
-    steps = [first, first + timedelta(weeks=2)]
-    until = steps[1] + timedelta(days=3)
-    done = insightera(demo, "replay", "--from", str(first), "--to", str(until), "--every", "2w")
+    here = University(tmp_path / "home", None, tmp_path / "target")
+    arguments = ("replay", "--from", "2024-01-08", "--to", "2024-02-08", "--every", "4w")
+    done = insightera(here, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"[2/2] as of {steps[1]:%Y-%m-%d}" in done.stdout
-    after = lake(demo)
-    assert_once(after)
-    added = {row["prediction_timestamp"] for row in after["rows"]} - {
-        row["prediction_timestamp"] for row in before["rows"]
+    assert "[2/2] as of 2024-02-05" in done.stdout
+    state = lake(here)
+    assert_once(state)
+    assert {row["prediction_timestamp"][:10] for row in state["rows"]} == {
+        "2024-01-08",
+        "2024-02-05",
     }
-    assert {datetime.fromisoformat(stamp) for stamp in added} == set(steps)
