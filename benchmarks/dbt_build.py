@@ -1,4 +1,5 @@
-"""A `dbt build` in a home of its own, for the benchmarks that time whole builds or need one."""
+"""A `dbt build` in a home of its own, for the benchmarks that time whole builds or need one, and the
+environment of one, for the tests too."""
 
 import os
 import subprocess

@@ -16,6 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from benchmarks.dbt_build import PROJECT
+from benchmarks.dbt_build import environment as build_environment
 from ml import build_lock, spark
 from ml.generate import generate
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
     from pyspark.sql import SparkSession
 
-PROJECT = Path(__file__).resolve().parents[2]
 FEATURE_TABLES = (
     "features_mahasiswa_academic",
     "features_mahasiswa_assessment",
@@ -71,18 +72,8 @@ class University:
 
     def env(self, **environment: str) -> dict[str, str]:
         """The environment of a build here, without the test run's own settings."""
-        inherited = {
-            k: v for k, v in os.environ.items() if not k.startswith(("INSIGHTERA_", "DBT_"))
-        }
-        return inherited | {
-            "DBT_PROFILES_DIR": str(PROJECT / "profiles"),
-            "DBT_TARGET_PATH": str(self.target),
-            "DBT_LOG_PATH": str(self.target),
-            "INSIGHTERA_HOME": str(self.home),
-            "INSIGHTERA_RAW": "" if self.raw is None else str(self.raw),
-            **self.environment,
-            **environment,
-        }
+        own = {"DBT_TARGET_PATH": str(self.target), "DBT_LOG_PATH": str(self.target)}
+        return build_environment(self.home, self.raw, **(own | self.environment | environment))
 
     def build(self, *arguments: str, as_of: str = "", **environment: str) -> str:
         """`dbt build`, which must be green; returns its output."""

@@ -1,15 +1,11 @@
 """PSI and KS as the macros compute them are those of NumPy and SciPy, to 1e-9."""
 
-import sys
-
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT
 from scipy.stats import ks_2samp
 
-sys.path.insert(0, str(PROJECT))
 from benchmarks.drift_sql import drift_query
 
 TOLERANCE = 1e-9
