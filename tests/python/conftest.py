@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,36 @@ FEATURE_TABLES = (
     "features_mahasiswa_engagement",
 )
 
+EARLIER, LATER = datetime(2024, 3, 16), datetime(2024, 6, 1, 10, 30)  # the builds of `engines`
+ENOUGH = 120  # students: of fewer, no model is promoted
+
+
+def run_dbt(
+    project: Path, environment: Mapping[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run dbt in the folder of its project, and in this process: it takes seconds to import, and
+    Spark more to start. Returns what it printed and its exit code.
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    command = ["--no-use-colors", *arguments]
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in set(os.environ) - set(environment):
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.chdir(project)
+        done = dbtRunner().invoke(command)
+        if DuckDBConnectionManager._ENV is not None:  # what else ends with dbt's process
+            DuckDBConnectionManager._ENV.close()
+        DuckDBConnectionManager.close_all_connections()
+        build_lock.release()
+    gc.collect()  # relations of Python models keep the file open
+    code = 0 if done.success else 1 if done.exception is None else 2
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
+
 
 @dataclass
 class University:
@@ -46,29 +77,8 @@ class University:
     choice: tuple[str, ...] = ()  # of the target, after a command
 
     def dbt(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run dbt, in this process: it takes seconds to import, and Spark more to start. Returns
-        what it printed and its exit code.
-        """
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-        from dbt.cli.main import dbtRunner
-
-        here = self.env(**environment)
-        command = ["--no-use-colors", *arguments, *self.choice]
-        out, err = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            for name in set(os.environ) - set(here):
-                patch.delenv(name)
-            for name, value in here.items():
-                patch.setenv(name, value)
-            patch.chdir(PROJECT)
-            done = dbtRunner().invoke(command)
-            if DuckDBConnectionManager._ENV is not None:  # what else ends with dbt's process
-                DuckDBConnectionManager._ENV.close()
-            DuckDBConnectionManager.close_all_connections()
-            build_lock.release()
-        gc.collect()  # relations of Python models keep the file open
-        code = 0 if done.success else 1 if done.exception is None else 2
-        return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
+        """Run dbt; returns what it printed and its exit code."""
+        return run_dbt(PROJECT, self.env(**environment), *arguments, *self.choice)
 
     def env(self, **environment: str) -> dict[str, str]:
         """The environment of a build here, without the test run's own settings."""
@@ -135,6 +145,55 @@ def small_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def late_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A university that trains a model, where an older version of some students comes late, between
+    EARLIER and LATER, and has them in another programme."""
+    folder = tmp_path_factory.mktemp("raw")
+    generate(ENOUGH, 3, folder / "enough", file_format="parquet")
+    return rewrite(
+        folder / "enough",
+        folder / "late",
+        "siakad/mahasiswa",
+        """
+        select * from rows
+        union all by name
+        select first.* replace (
+            (select min(kode_prodi) from rows where kode_prodi <> first.kode_prodi) as kode_prodi,
+            berlaku_sejak - interval 3 day as berlaku_sejak,
+            recorded_at - interval 3 day as recorded_at,
+            timestamp '2024-03-18 09:00' as loaded_at
+        )
+        from (select distinct on (nim) * from rows order by nim, recorded_at) as first
+        where hash(nim) % 5 = 0
+        """,
+    )
+
+
+@pytest.fixture(scope="session")
+def engines(
+    late_raw: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[University, SparkUniversity]:
+    """One home, built by both engines at EARLIER and then, incrementally, at LATER: rows recorded
+    before the one and loaded after it correct what it made. With one champion, whose predictions
+    each engine makes and publishes by itself.
+    """
+    folder = tmp_path_factory.mktemp("engines")
+    on_duckdb = University(folder / "home", late_raw, folder / "duckdb-target")
+    on_spark = SparkUniversity(folder / "home", late_raw, folder / "spark-target")
+    only_sql = (
+        *("--select", "+path:models/gold", "+path:models/features", "+path:models/labels"),
+        *("--exclude", "resource_type:test", "resource_type:unit_test"),
+    )
+    on_duckdb.build(*only_sql, as_of=str(EARLIER))
+    on_duckdb.build("--exclude-resource-type", "unit_test", as_of=str(LATER))
+    for name in ("student_dropout_risk", "receipts"):
+        on_spark.catalog().drop_table(("ml", name))
+    on_spark.build(*only_sql, as_of=str(EARLIER))
+    on_spark.build(as_of=str(LATER))  # data tests and unit tests included: `make build-spark`
+    return on_duckdb, on_spark
+
+
 @pytest.fixture
 def university(tmp_path: Path) -> Callable[[Path | None], University]:
     """Make a fresh home over a raw folder; each gets a target folder of its own."""
@@ -159,14 +218,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def small_spark(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What Spark is told once, before it starts: builds of a test are many, and tiny, so that what
-    compilers take is more than they save."""
+    """What Spark is told once, before it starts: builds of a test are many, and tiny, so that most
+    of what compilers do is more than it saves; and the same, so that what was compiled is kept."""
     os.environ["INSIGHTERA_SPARK_PARTITIONS"] = "2"
     quick = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
     os.environ.setdefault("JDK_JAVA_OPTIONS", quick)
     folder = tmp_path_factory.mktemp("spark-conf")
     (folder / "spark-defaults.conf").write_text(
-        "spark.sql.codegen.wholeStage false\nspark.sql.codegen.factoryMode NO_CODEGEN\n"
+        "spark.sql.codegen.wholeStage false\nspark.sql.codegen.cache.maxEntries 10000\n"
     )
     os.environ.setdefault("SPARK_CONF_DIR", str(folder))
 

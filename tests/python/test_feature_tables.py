@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import FEATURE_TABLES, SparkUniversity, University, rewrite
+from conftest import LATER as END
 
 pytestmark = pytest.mark.slow
 
-END = datetime(2024, 3, 20, 10, 30)
 STEPS = [
     "2023-10-02",
     "2023-10-03",
@@ -20,7 +20,6 @@ STEPS = [
     "2024-03-16",
     "2024-03-19 23:00:00",
 ]
-STEPS_ON_SPARK = ["2024-03-16"]  # before it there are rows that are loaded after it
 FEATURES = ("--select", "+path:models/features")
 UNTESTED = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 TESTED = (
@@ -28,28 +27,6 @@ TESTED = (
     "resource_type:test,path:models/staging",
     "resource_type:test,path:models/gold",
 )
-
-
-@pytest.fixture(scope="module")
-def small_raw(small_raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small university, where an older version of some students comes late and has them in another programme."""
-    return rewrite(
-        small_raw,
-        tmp_path_factory.mktemp("raw") / "late",
-        "siakad/mahasiswa",
-        """
-        select * from rows
-        union all by name
-        select first.* replace (
-            (select min(kode_prodi) from rows where kode_prodi <> first.kode_prodi) as kode_prodi,
-            berlaku_sejak - interval 3 day as berlaku_sejak,
-            recorded_at - interval 3 day as recorded_at,
-            timestamp '2024-03-18 09:00' as loaded_at
-        )
-        from (select distinct on (nim) * from rows order by nim, recorded_at) as first
-        where hash(nim) % 5 = 0
-        """,
-    )
 
 
 @pytest.fixture(scope="module", params=["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
@@ -70,18 +47,22 @@ on_duckdb = pytest.mark.parametrize("made", ["duckdb"], indirect=True)
 
 
 @pytest.fixture(scope="module")
-def in_one_go(small_raw: Path, made: Callable[[Path], University]) -> University:
+def in_one_go(late_raw: Path, made: Callable[[Path], University]) -> University:
     """Everything built at END, from nothing."""
-    here = made(small_raw)
+    here = made(late_raw)
     here.build(*FEATURES, *UNTESTED, as_of=str(END))
     return here
 
 
 @pytest.fixture(scope="module")
-def stepwise(small_raw: Path, made: Callable[[Path], University]) -> University:
-    """The same in several steps; on Spark, where a build is long, in two."""
-    here = made(small_raw)
-    for as_of in STEPS_ON_SPARK if isinstance(here, SparkUniversity) else STEPS:
+def stepwise(
+    request: pytest.FixtureRequest, late_raw: Path, made: Callable[[Path], University]
+) -> University:
+    """The same in several steps; on Spark, where a build is long, in the two of `engines`."""
+    here = made(late_raw)
+    if isinstance(here, SparkUniversity):
+        return request.getfixturevalue("engines")[1]
+    for as_of in STEPS:
         here.build(*FEATURES, *UNTESTED, as_of=as_of)
     assert "PASS feature_versions" in here.build(*FEATURES, *TESTED, as_of=str(END))
     return here
@@ -112,10 +93,10 @@ def test_steps_agree_with_one_go(in_one_go: University, stepwise: University) ->
 
 @on_duckdb
 def test_beliefs_of_a_step_are_those_of_a_build_then(
-    stepwise: University, small_raw: Path, made: Callable[[Path], University]
+    stepwise: University, late_raw: Path, made: Callable[[Path], University]
 ) -> None:
     """Also what a second build does at the same instant, and one at an earlier: nothing, and go back."""
-    then = made(small_raw)
+    then = made(late_raw)
     then.build(*FEATURES, *UNTESTED, as_of="2023-11-15 13:00:00")
     for table in FEATURE_TABLES:
         beliefs = stepwise.query(
@@ -150,7 +131,7 @@ def test_beliefs_of_a_step_are_those_of_a_build_then(
 
 
 def test_future_rows_change_nothing(
-    in_one_go: University, small_raw: Path, tmp_path: Path, made: Callable[[Path], University]
+    in_one_go: University, late_raw: Path, tmp_path: Path, made: Callable[[Path], University]
 ) -> None:
     """Invariant 3: rows recorded at or after t, changed, dropped or added, leave what is valid before t alone."""
     instant = datetime(2024, 1, 15)
@@ -166,7 +147,7 @@ def test_future_rows_change_nothing(
         "siakad/krs": f"case when {late} then 'batal' else status_krs end as status_krs",
     }
     for table, replacement in future.items():
-        rewrite(small_raw, changed, table, f"select * replace ({replacement}) from rows")
+        rewrite(late_raw, changed, table, f"select * replace ({replacement}) from rows")
     # added: later versions of what was known long before
     shift = f"timestamp '{instant}' + interval 1 hour"
     for table, key in {
@@ -177,7 +158,7 @@ def test_future_rows_change_nothing(
     }.items():
         times = ", ".join(f"{shift} as {column}" for column in ("recorded_at", "loaded_at"))
         rewrite(
-            small_raw,
+            late_raw,
             changed,
             table,
             f"select * from rows union all by name (select distinct on ({key}) * replace ({times}) from rows "
@@ -355,9 +336,9 @@ class Oracle:
 
 
 @pytest.mark.parametrize("table", FEATURE_TABLES)
-def test_oracle_agrees(table: str, in_one_go: University, small_raw: Path) -> None:
+def test_oracle_agrees(table: str, in_one_go: University, late_raw: Path) -> None:
     """Invariant 4: a brute-force oracle agrees on random (student, day) pairs."""
-    oracle = getattr(Oracle(small_raw), table)
+    oracle = getattr(Oracle(late_raw), table)
     versions = believed(in_one_go, table)
     generator = random.Random(11)
     compared = 0

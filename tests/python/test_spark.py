@@ -1,18 +1,14 @@
 """The same project on Spark: what it builds is what DuckDB builds, and every engine can read it."""
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import FEATURE_TABLES, PROJECT, SparkUniversity, University
-
-from ml.generate import generate
+from conftest import EARLIER, FEATURE_TABLES, LATER, SparkUniversity, University, run_dbt
 
 GOLD = (
     "dim_mahasiswa",
@@ -47,12 +43,6 @@ PUBLISHED = (
     ("reporting", "report_student_dropout_risk"),
 )
 OF_A_RUN = {"run_id"}  # which build wrote a row
-SQL_MODELS = (
-    *("--select", "+path:models/gold", "+path:models/features", "+path:models/labels"),
-    *("--exclude", "resource_type:test", "resource_type:unit_test"),
-)
-# rows recorded before the first instant are loaded between the two: the second build corrects
-EARLIER, LATER = "2024-05-20", "2024-06-01"
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
@@ -97,30 +87,12 @@ def difference(left: pa.Table, right: pa.Table) -> str:
     return ""
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[University, SparkUniversity]:
-    """One home over one raw folder, built by both engines at one instant and then, incrementally,
-    at a later one; with one champion, whose predictions each engine makes and publishes by itself.
-    """
-    folder = tmp_path_factory.mktemp("engines")
-    generate(120, 3, folder / "raw", file_format="parquet")
-    on_duckdb = University(folder / "home", folder / "raw", folder / "duckdb-target")
-    on_spark = SparkUniversity(folder / "home", folder / "raw", folder / "spark-target")
-    on_duckdb.build(*SQL_MODELS, as_of=EARLIER)
-    on_duckdb.build("--exclude-resource-type", "unit_test", as_of=LATER)
-    for name in ("student_dropout_risk", "receipts"):
-        on_spark.catalog().drop_table(("ml", name))
-    on_spark.build(*SQL_MODELS, as_of=EARLIER)
-    on_spark.build(as_of=LATER)  # data tests and unit tests included: `make build-spark`
-    return on_duckdb, on_spark
-
-
 @pytest.mark.parametrize(("schema", "name"), [*BUILT, *PUBLISHED])
 def test_both_engines_build_the_same(
-    both: tuple[University, SparkUniversity], schema: str, name: str
+    engines: tuple[University, SparkUniversity], schema: str, name: str
 ) -> None:
     """Row for row, hashes and predictions included, after a full build and an incremental one."""
-    on_duckdb, on_spark = both
+    on_duckdb, on_spark = engines
     expected = of_duckdb(on_duckdb, schema, name)
     expected = expected.drop_columns(sorted(OF_A_RUN & set(expected.column_names)))
     found = on_spark.table(schema, name)
@@ -129,9 +101,9 @@ def test_both_engines_build_the_same(
     assert difference(expected, found) == ""
 
 
-def test_types_are_the_same(both: tuple[University, SparkUniversity]) -> None:
+def test_types_are_the_same(engines: tuple[University, SparkUniversity]) -> None:
     """Instants come without a zone, numbers as wide: a reader need not know who wrote."""
-    on_duckdb, on_spark = both
+    on_duckdb, on_spark = engines
     for schema, name in (*BUILT, *PUBLISHED):
         expected = of_duckdb(on_duckdb, schema, name).schema
         found = on_spark.table(schema, name).schema
@@ -141,24 +113,24 @@ def test_types_are_the_same(both: tuple[University, SparkUniversity]) -> None:
             assert text or kind == field.type, f"{schema}.{name}.{field.name}: {field.type}, {kind}"
 
 
-def test_corrections_were_kept(both: tuple[University, SparkUniversity]) -> None:
+def test_corrections_were_kept(engines: tuple[University, SparkUniversity]) -> None:
     """The incremental build on Spark corrected history, else the comparison shows too little."""
     corrected = [
         value
         for name in FEATURE_TABLES
-        for value in both[1].table("features", name)["system_to"].to_pylist()
+        for value in engines[1].table("features", name)["system_to"].to_pylist()
         if value.year < 9999
     ]
     assert corrected
 
 
 def test_each_engine_goes_on_where_the_other_stopped(
-    both: tuple[University, SparkUniversity],
+    engines: tuple[University, SparkUniversity],
 ) -> None:
     """One catalog, one model: what Spark published DuckDB has nothing to add to, and reads."""
-    on_duckdb, on_spark = both
+    on_duckdb, on_spark = engines
     main = on_spark.table("ml", "student_dropout_risk")
-    output = on_duckdb.build("--select", "this_build", "score_student_dropout+1", as_of=LATER)
+    output = on_duckdb.build("--select", "this_build", "score_student_dropout+1", as_of=str(LATER))
     assert "nothing changed for" in output
     assert on_spark.table("ml", "student_dropout_risk").equals(main)
     risk = of_duckdb(on_duckdb, "published", "published_student_dropout_risk")
@@ -166,18 +138,18 @@ def test_each_engine_goes_on_where_the_other_stopped(
 
 
 def test_failed_audit_on_spark_publishes_nothing(
-    both: tuple[University, SparkUniversity],
+    engines: tuple[University, SparkUniversity],
 ) -> None:
     """`main` and the serving file stay, the rows wait on their branch, and the message says so. The
     build is as of an instant before every prediction: everybody is scored."""
-    on_spark = both[1]
+    on_spark = engines[1]
     serving = (on_spark.home / "serving.duckdb").read_bytes()
     main = on_spark.table("ml", "student_dropout_risk")
     failed = on_spark.dbt(
         *("build", "--select", "this_build", "label_student_dropout", "score_student_dropout"),
         *("published_student_dropout_risk", "serve_reports", "--exclude", "test_type:singular"),
         *("--vars", "{largest_high_share: -1}"),
-        INSIGHTERA_AS_OF=EARLIER,
+        INSIGHTERA_AS_OF=str(EARLIER),
     )
     assert failed.returncode == 1
     for name in ("published.published_student_dropout_risk", "serve_reports"):
@@ -218,17 +190,10 @@ def project(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         (tmp_path / name).write_text(text)
 
     def dbt(*arguments: str) -> subprocess.CompletedProcess[str]:
-        inherited = {
-            k: v for k, v in os.environ.items() if not k.startswith(("INSIGHTERA_", "DBT_"))
-        }
-        return subprocess.run(
-            [Path(sys.executable).parent / "dbt", "--no-use-colors", *arguments],
-            cwd=tmp_path,
-            env=inherited | {"INSIGHTERA_HOME": str(tmp_path / "home"), "PYTHONPATH": str(PROJECT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        home = SparkUniversity(tmp_path / "home", None, tmp_path / "target")
+        environment = home.env()
+        del environment["DBT_PROFILES_DIR"]  # this project has one of its own
+        return run_dbt(tmp_path, environment, *arguments)
 
     return dbt
 
