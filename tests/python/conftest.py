@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,18 @@ EARLIER, LATER = datetime(2024, 3, 16), datetime(2024, 6, 1, 10, 30)  # the buil
 ENOUGH = 120  # students: of fewer, no model is promoted
 
 
+@contextmanager
+def within(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """This process as one started in a folder with an environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in set(os.environ) - set(environment):
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.chdir(folder)
+        yield
+
+
 def run_dbt(
     project: Path, environment: Mapping[str, str], *arguments: str
 ) -> subprocess.CompletedProcess[str]:
@@ -50,12 +62,7 @@ def run_dbt(
 
     command = ["--no-use-colors", *arguments]
     out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        for name in set(os.environ) - set(environment):
-            patch.delenv(name)
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        patch.chdir(project)
+    with within(project, environment), redirect_stdout(out), redirect_stderr(err):
         done = dbtRunner().invoke(command)
         if DuckDBConnectionManager._ENV is not None:  # what else ends with dbt's process
             DuckDBConnectionManager._ENV.close()

@@ -13,22 +13,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import PROJECT, University
+from conftest import PROJECT, University, within
+
+from ml import lake
 
 pytestmark = pytest.mark.slow
 
 FIRST = datetime(2024, 3, 4)
 TABLE = "student_dropout_risk"
-READ_LAKE = """
-import json, sys
-from ml import lake
-rows = lake.read_table(sys.argv[1], **json.loads(sys.argv[2]))
-print(json.dumps({
-    "head": lake.head(sys.argv[1]), "refs": lake.refs(sys.argv[1]),
-    "rows": rows.select(["nim", "prediction_timestamp", "model_version"]).to_pylist(),
-    "snapshots": len(lake.snapshots(sys.argv[1])),
-}, default=str))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +40,16 @@ def tomorrow(here: University) -> str:
     return str(newest[0][0] + timedelta(days=1))
 
 
-def lake(here: University, table: str = TABLE, **choice: object) -> dict:
-    """Head, refs and rows of an Iceberg table, read in a process with that home."""
-    done = subprocess.run(
-        [sys.executable, "-c", READ_LAKE, table, json.dumps(choice)],
-        env=here.env(),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=PROJECT,
-    )
-    return json.loads(done.stdout.strip().splitlines()[-1])
+def state(here: University) -> dict:
+    """Head, refs, rows and number of snapshots of that home's predictions."""
+    with within(PROJECT, here.env()):
+        rows = lake.read_table(TABLE)
+        return {
+            "head": lake.head(TABLE),
+            "refs": lake.refs(TABLE),
+            "rows": rows.select(["nim", "prediction_timestamp", "model_version"]).to_pylist(),
+            "snapshots": len(lake.snapshots(TABLE)),
+        }
 
 
 def branches(here: University) -> set[str]:
@@ -86,18 +77,18 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def assert_once(state: dict) -> None:
+def assert_once(held: dict) -> None:
     """No prediction stands twice on `main`."""
-    counts = Counter(tuple(row.values()) for row in state["rows"])
+    counts = Counter(tuple(row.values()) for row in held["rows"])
     assert counts
     assert set(counts.values()) == {1}
 
 
 def test_same_build_again_adds_nothing(demo: University) -> None:
-    before = lake(demo)
+    before = state(demo)
     as_of = str(demo.query("select as_of from staging.this_build")[0][0])
     output = demo.build(as_of=as_of)
-    assert lake(demo) == before
+    assert state(demo) == before
     assert "nothing changed" in output
     assert demo.query("select count(*) from ml.score_student_dropout") == [(0,)]
 
@@ -109,16 +100,16 @@ def test_next_day_scores_what_changed_and_equals_a_full_scoring(demo: University
     assert kinds == [("incremental",)]
     active = demo.query("select count(*) from gold.dim_mahasiswa_current where is_active")[0][0]
     assert 0 < demo.query("select count(*) from ml.score_student_dropout")[0][0] < active
-    assert_once(lake(demo))
+    assert_once(state(demo))
     # every active student has a prediction, and none rests on what came after it
     assert demo.query("select count(*) from reporting.report_student_dropout_risk")[0][0] == active
 
 
 def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None:
-    before, serving = lake(demo), digest(demo.home / "serving.duckdb")
+    before, serving = state(demo), digest(demo.home / "serving.duckdb")
     done = demo.dbt("build", "--vars", "{largest_high_share: -1}", INSIGHTERA_AS_OF=tomorrow(demo))
     assert done.returncode != 0
-    after = lake(demo)
+    after = state(demo)
     branches = sorted(set(after["refs"]) - set(before["refs"]))
     assert len(branches) == 1
     assert branches[0].startswith("audit_")
@@ -132,12 +123,12 @@ def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None
     assert TABLE in shown.stdout
     # the next build is none the worse for it
     demo.build(as_of=tomorrow(demo))
-    assert_once(lake(demo))
+    assert_once(state(demo))
 
 
 def test_killed_between_audit_and_publication(demo: University) -> None:
     """kill -9 as soon as the audit branch stands; then the same build again."""
-    before, as_of = lake(demo), tomorrow(demo)
+    before, as_of = state(demo), tomorrow(demo)
     process = subprocess.Popen(
         [Path(sys.executable).parent / "dbt", "build"],
         env=demo.env(INSIGHTERA_AS_OF=as_of),
@@ -150,7 +141,7 @@ def test_killed_between_audit_and_publication(demo: University) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     demo.build(as_of=as_of)
-    after = lake(demo)
+    after = state(demo)
     assert_once(after)
     assert {row["prediction_timestamp"] for row in after["rows"]} > {
         row["prediction_timestamp"] for row in before["rows"]
@@ -179,7 +170,7 @@ def test_two_builds_at_once(demo: University) -> None:
     assert "INSIGHTERA_WAIT" in second.stdout
     assert "Traceback" not in second.stdout
     assert first.wait() == 0
-    assert_once(lake(demo))
+    assert_once(state(demo))
 
 
 def test_serving_file_holds_the_reports(demo: University) -> None:
@@ -238,7 +229,7 @@ def test_mistakes_are_answered_in_words(demo: University) -> None:
 
 def test_an_altered_model_is_refused_in_words(demo: University) -> None:
     """The champion's file is not what was registered: nothing is scored with it, and a line says so."""
-    before = lake(demo)
+    before = state(demo)
     (version,) = demo.query("select champion_version from ml.train_student_dropout")[0]
     for model in (demo.home / "mlartifacts").rglob("model.pkl"):
         model.write_bytes(model.read_bytes() + b" ")
@@ -250,19 +241,19 @@ def test_an_altered_model_is_refused_in_words(demo: University) -> None:
     assert len(said) == 1, "said in one line of its own, whatever dbt makes of it besides"
     assert f"Model student_dropout version {version}: " in said[0]
     assert "is not the file that was registered" in said[0]
-    assert lake(demo) == before
+    assert state(demo) == before
 
 
 def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -> None:
     demo.build(as_of=tomorrow(demo))
-    before = lake(demo)
+    before = state(demo)
     done = insightera(demo, "predictions", "rollback", "--yes")
     assert done.returncode == 0, done.stderr
-    rolled_back = lake(demo)
+    rolled_back = state(demo)
     assert rolled_back["head"] != before["head"]
     assert len(rolled_back["rows"]) < len(before["rows"])
     demo.build(as_of=tomorrow(demo))
-    assert_once(lake(demo))
+    assert_once(state(demo))
 
 
 def test_replay_walks_through_history(tmp_path: Path) -> None:
@@ -272,9 +263,7 @@ def test_replay_walks_through_history(tmp_path: Path) -> None:
     done = insightera(here, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[2/2] as of 2024-02-05" in done.stdout
-    state = lake(here)
-    assert_once(state)
-    assert {row["prediction_timestamp"][:10] for row in state["rows"]} == {
-        "2024-01-08",
-        "2024-02-05",
-    }
+    replayed = state(here)
+    assert_once(replayed)
+    steps = {str(row["prediction_timestamp"].date()) for row in replayed["rows"]}
+    assert steps == {"2024-01-08", "2024-02-05"}
