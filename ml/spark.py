@@ -144,6 +144,7 @@ def configuration() -> dict[str, str]:
         "spark.pyspark.python": sys.executable,
         "spark.pyspark.driver.python": sys.executable,
         "spark.executorEnv.PYTHONPATH": str(settings.PROJECT),
+        "spark.python.daemon.module": "ml.spark_daemon",
     }
     if jars:
         conf["spark.driver.extraClassPath"] = os.pathsep.join(map(str, jars))

@@ -121,13 +121,11 @@ def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None
     shown = insightera(demo, "predictions", "show", "--branch", branches[0])
     assert shown.returncode == 0, shown.stderr
     assert TABLE in shown.stdout
-    # the next build is none the worse for it
-    demo.build(as_of=tomorrow(demo))
-    assert_once(state(demo))
 
 
 def test_killed_between_audit_and_publication(demo: University) -> None:
-    """kill -9 as soon as the audit branch stands; then the same build again."""
+    """kill -9 as soon as the audit branch stands; then the same build again, which is none the worse
+    for a refused audit before it, either."""
     before, as_of = state(demo), tomorrow(demo)
     process = subprocess.Popen(
         [Path(sys.executable).parent / "dbt", "build"],
@@ -245,7 +243,8 @@ def test_an_altered_model_is_refused_in_words(demo: University) -> None:
 
 
 def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -> None:
-    demo.build(as_of=tomorrow(demo))
+    if state(demo)["snapshots"] < 2:  # where no test before this one has published
+        demo.build(as_of=tomorrow(demo))
     before = state(demo)
     done = insightera(demo, "predictions", "rollback", "--yes")
     assert done.returncode == 0, done.stderr

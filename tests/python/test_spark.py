@@ -2,13 +2,17 @@
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import EARLIER, FEATURE_TABLES, LATER, SparkUniversity, University, run_dbt
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 GOLD = (
     "dim_mahasiswa",
@@ -211,3 +215,17 @@ def test_python_models_run_in_the_session(
     here = SparkUniversity(tmp_path / "home", None, tmp_path)
     rows = here.table("tiny", "halves").sort_by("id").to_pylist()
     assert rows == [{"id": n, "twice": n / 2} for n in range(100)]
+
+
+def test_workers_look_for_modules_in_folders_only(spark_session: "SparkSession") -> None:
+    """Else every task reads the directories of Spark's archives again: `ml.spark_daemon`."""
+
+    def seen(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import sys
+
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"place": [*sys.path, *sys.path_importer_cache]})
+
+    found = spark_session.range(1).mapInArrow(seen, "place string").toPandas()["place"]
+    assert len(found)
+    assert [place for place in found if ".jar" in place or "pyspark.zip" in place] == []
