@@ -13,7 +13,7 @@ PORT ?= 8088
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint ci docs bench-oulad bench-builds bench-pit bench-scoring bench-engines bench-cluster bench-drift bench-dashboards lock clean
+.PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint lint-rest lint-sql ci docs bench-oulad bench-builds bench-pit bench-scoring bench-engines bench-cluster bench-drift bench-dashboards lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -55,12 +55,17 @@ lint: export INSIGHTERA_HOME := target/lint
 lint: export INSIGHTERA_RAW :=
 lint: export DBT_TARGET_PATH := target/lint
 lint: $(STAMP)  ## ruff, mypy, sqlfluff, yamllint, dashboards against the project
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-sql lint-rest
+
+lint-rest: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	$(BIN)/sqlfluff lint --processes 2 models tests/singular analyses
 	$(BIN)/insightera dashboards check
+
+lint-sql: $(STAMP)
+	$(BIN)/sqlfluff lint --processes 2 models tests/singular analyses
 
 dashboards: $(STAMP) $(SUPERSET_STAMP)  ## install, import and serve the dashboards on 127.0.0.1:8088 (PORT=…)
 	$(BIN)/insightera dashboards serve --port $(PORT)

@@ -4,6 +4,8 @@ Spark puts archives on the workers' `sys.path`: pyspark's and py4j's sources, an
 task makes Python look anew at what may be imported, and Python then reads the directory of each
 archive again, thousands of names, once for every package it holds: a second and more per task.
 The packages are installed beside `ml`, so the archives are left out, unless they are all there is.
+
+What scoring needs is imported here, once: the workers that Spark forks of this process share it.
 """
 
 import importlib.util
@@ -16,7 +18,10 @@ for _entry in _ARCHIVES:
 if importlib.util.find_spec("pyspark") is None:
     sys.path.extend(entry for entry in _ARCHIVES if entry.endswith(".zip"))
 
+import shap  # noqa: E402, F401
 from pyspark.daemon import manager  # noqa: E402
+
+from ml import explain, pipeline, scoring  # noqa: E402, F401
 
 if __name__ == "__main__":
     manager()

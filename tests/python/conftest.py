@@ -226,7 +226,7 @@ def small_spark(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What Spark is told once, before it starts: builds of a test are many, and tiny, so that most
     of what compilers do is more than it saves; and the same, so that what was compiled is kept."""
     os.environ["INSIGHTERA_SPARK_PARTITIONS"] = "2"
-    quick = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
+    quick = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC -Xmn600m"
     os.environ.setdefault("JDK_JAVA_OPTIONS", quick)
     folder = tmp_path_factory.mktemp("spark-conf")
     (folder / "spark-defaults.conf").write_text(
