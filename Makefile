@@ -51,11 +51,11 @@ test-fast: $(STAMP)  ## the tests that drive no dbt build
 	$(BIN)/pytest -m "not slow"
 
 # SQL is compiled against an empty home: what was built here neither changes what lint says nor waits for it.
-lint: export INSIGHTERA_HOME := target/lint
-lint: export INSIGHTERA_RAW :=
-lint: export DBT_TARGET_PATH := target/lint
+lint-rest lint-sql: export INSIGHTERA_HOME := target/lint
+lint-rest lint-sql: export INSIGHTERA_RAW :=
+lint-rest lint-sql: export DBT_TARGET_PATH := target/lint
 lint: $(STAMP)  ## ruff, mypy, sqlfluff, yamllint, dashboards against the project
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-sql lint-rest
+	@$(MAKE) --no-print-directory --jobs 2 lint-sql lint-rest
 
 lint-rest: $(STAMP)
 	$(BIN)/ruff check .

@@ -34,7 +34,7 @@ FEATURE_TABLES = (
     "features_mahasiswa_demographic",
     "features_mahasiswa_engagement",
 )
-
+UNTESTED = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 EARLIER, LATER = datetime(2024, 3, 16), datetime(2024, 6, 1, 10, 30)  # the builds of `engines`
 ENOUGH = 120  # students: of fewer, no model is promoted
 
@@ -188,13 +188,12 @@ def engines(
     folder = tmp_path_factory.mktemp("engines")
     on_duckdb = University(folder / "home", late_raw, folder / "duckdb-target")
     on_spark = SparkUniversity(folder / "home", late_raw, folder / "spark-target")
-    untested = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
     only_sql = ("--select", "+path:models/gold", "+path:models/features", "+path:models/labels")
-    on_duckdb.build(*only_sql, *untested, as_of=str(EARLIER))
-    on_duckdb.build(*untested, as_of=str(LATER))
+    on_duckdb.build(*only_sql, *UNTESTED, as_of=str(EARLIER))
+    on_duckdb.build(*UNTESTED, as_of=str(LATER))
     for name in ("student_dropout_risk", "receipts"):
         on_spark.catalog().drop_table(("ml", name))
-    on_spark.build(*only_sql, *untested, as_of=str(EARLIER))
+    on_spark.build(*only_sql, *UNTESTED, as_of=str(EARLIER))
     on_spark.build(as_of=str(LATER))  # data tests and unit tests included: `make build-spark`
     return on_duckdb, on_spark
 

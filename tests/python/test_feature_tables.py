@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import FEATURE_TABLES, SparkUniversity, University, rewrite
+from conftest import FEATURE_TABLES, UNTESTED, SparkUniversity, University, rewrite
 from conftest import LATER as END
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,6 @@ STEPS = [
     "2024-03-19 23:00:00",
 ]
 FEATURES = ("--select", "+path:models/features")
-UNTESTED = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 TESTED = (
     "--exclude",
     "resource_type:test,path:models/staging",
