@@ -4,6 +4,7 @@
         overlaps anything else in valid time and system time together.
         Each rule reads only the columns it needs: together they are the largest scan of a daily build. -#}
     {%- set keys = entity_keys | join(', ') -%}
+    {%- set required = entity_keys + ['valid_from', 'valid_to', 'system_from', 'system_to', 'feature_timestamp'] -%}
     with
     believed as (
         select
@@ -33,10 +34,11 @@
         select
             {{ keys }},
             valid_from,
-            'empty, or known before it was valid' as problem
+            'not whole, empty, or known before it was valid' as problem
         from {{ model }}
         where
-            valid_from >= valid_to
+            {{ required | join(' is null or ') }} is null
+            or valid_from >= valid_to
             or system_from < valid_from - interval '1 microsecond'
             or system_from >= system_to
             or feature_timestamp >= valid_from

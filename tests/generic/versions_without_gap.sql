@@ -1,5 +1,6 @@
 {% test versions_without_gap(model, entity_keys) -%}
-    {#- An entity's versions follow one another without overlap or gap, none is empty, and the last one is open. -#}
+    {#- An entity's versions, each with its key and times, follow one another without overlap or gap,
+        none is empty, and the last one is open. -#}
     select
         {{ entity_keys | join(', ') }},
         valid_from,
@@ -17,6 +18,7 @@
         from {{ model }}
     ) as versions
     where
-        valid_from >= valid_to
+        {{ (entity_keys + ['valid_from', 'valid_to']) | join(' is null or ') }} is null
+        or valid_from >= valid_to
         or valid_to <> coalesce(next_valid_from, {{ end_of_time() }})
 {%- endtest %}

@@ -68,6 +68,7 @@ def run_dbt(
             DuckDBConnectionManager._ENV.close()
         DuckDBConnectionManager.close_all_connections()
         build_lock.release()
+    gc.unfreeze()
     gc.collect()  # relations of Python models keep the file open
     code = 0 if done.success else 1 if done.exception is None else 2
     return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
@@ -89,7 +90,11 @@ class University:
 
     def env(self, **environment: str) -> dict[str, str]:
         """The environment of a build here, without the test run's own settings."""
-        own = {"DBT_TARGET_PATH": str(self.target), "DBT_LOG_PATH": str(self.target)}
+        own = {
+            "DBT_TARGET_PATH": str(self.target),
+            "DBT_LOG_PATH": str(self.target),
+            "DBT_LOG_LEVEL_FILE": "none",
+        }
         return build_environment(self.home, self.raw, **(own | self.environment | environment))
 
     def build(self, *arguments: str, as_of: str = "", **environment: str) -> str:

@@ -1,6 +1,7 @@
 """Whole builds of the demo university: twice, audited, killed, at once, and as a person runs them."""
 
 import hashlib
+import io
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,11 +17,13 @@ import duckdb
 import pytest
 from conftest import PROJECT, University, within
 
-from ml import lake
+from ml import cli, lake
 
 pytestmark = pytest.mark.slow
 
 FIRST = datetime(2024, 3, 4)
+# what only the first two builds run: the others would find the same files and the same SQL
+SAME_AGAIN = ("--exclude-resource-type", "seed", "--exclude-resource-type", "unit_test")
 TABLE = "student_dropout_risk"
 
 
@@ -62,15 +66,21 @@ def branches(here: University) -> set[str]:
 
 
 def insightera(here: University, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line, as a person calls it."""
-    return subprocess.run(
-        [Path(sys.executable).parent / "insightera", *arguments],
-        env=here.env() | {"COLUMNS": "180"},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=PROJECT,
-    )
+    """The command line, in this process: its exit code and what it printed."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        within(PROJECT, here.env()),
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", ["insightera", *arguments])
+        patch.setattr(cli.console, "_width", 180)
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def digest(path: Path) -> str:
@@ -95,7 +105,7 @@ def test_same_build_again_adds_nothing(demo: University) -> None:
 
 def test_next_day_scores_what_changed_and_equals_a_full_scoring(demo: University) -> None:
     """The rows of an incremental build are those that scoring everyone would give."""
-    demo.build(as_of=tomorrow(demo))
+    demo.build(*SAME_AGAIN, as_of=tomorrow(demo))
     kinds = demo.query("select distinct inference_type from ml.score_student_dropout")
     assert kinds == [("incremental",)]
     active = demo.query("select count(*) from gold.dim_mahasiswa_current where is_active")[0][0]
@@ -107,7 +117,11 @@ def test_next_day_scores_what_changed_and_equals_a_full_scoring(demo: University
 
 def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None:
     before, serving = state(demo), digest(demo.home / "serving.duckdb")
-    done = demo.dbt("build", "--vars", "{largest_high_share: -1}", INSIGHTERA_AS_OF=tomorrow(demo))
+    done = demo.dbt(
+        *("build", *SAME_AGAIN, "--vars", "{largest_high_share: -1}"),
+        *("--target-path", f"{demo.target}-vars"),  # what was parsed with other settings
+        INSIGHTERA_AS_OF=tomorrow(demo),
+    )
     assert done.returncode != 0
     after = state(demo)
     branches = sorted(set(after["refs"]) - set(before["refs"]))
@@ -128,7 +142,7 @@ def test_killed_between_audit_and_publication(demo: University) -> None:
     for a refused audit before it, either."""
     before, as_of = state(demo), tomorrow(demo)
     process = subprocess.Popen(
-        [Path(sys.executable).parent / "dbt", "build"],
+        [Path(sys.executable).parent / "dbt", "build", *SAME_AGAIN],
         env=demo.env(INSIGHTERA_AS_OF=as_of),
         cwd=PROJECT,
         stdout=subprocess.DEVNULL,
@@ -138,7 +152,7 @@ def test_killed_between_audit_and_publication(demo: University) -> None:
         assert process.poll() is None, "the build ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    demo.build(as_of=as_of)
+    demo.build(*SAME_AGAIN, as_of=as_of)
     after = state(demo)
     assert_once(after)
     assert {row["prediction_timestamp"] for row in after["rows"]} > {
@@ -154,7 +168,7 @@ def test_killed_between_audit_and_publication(demo: University) -> None:
 def test_two_builds_at_once(demo: University) -> None:
     """The second one stops with a message that says who is at work and what to do."""
     first = subprocess.Popen(
-        [Path(sys.executable).parent / "dbt", "build"],
+        [Path(sys.executable).parent / "dbt", "build", *SAME_AGAIN],
         env=demo.env(INSIGHTERA_AS_OF=tomorrow(demo)),
         cwd=PROJECT,
         stdout=subprocess.DEVNULL,
@@ -231,7 +245,7 @@ def test_an_altered_model_is_refused_in_words(demo: University) -> None:
     (version,) = demo.query("select champion_version from ml.train_student_dropout")[0]
     for model in (demo.home / "mlartifacts").rglob("model.pkl"):
         model.write_bytes(model.read_bytes() + b" ")
-    done = demo.dbt("build", INSIGHTERA_AS_OF=tomorrow(demo))
+    done = demo.dbt("build", *SAME_AGAIN, INSIGHTERA_AS_OF=tomorrow(demo))
     for model in (demo.home / "mlartifacts").rglob("model.pkl"):
         model.write_bytes(model.read_bytes()[:-1])
     assert done.returncode != 0
@@ -244,22 +258,29 @@ def test_an_altered_model_is_refused_in_words(demo: University) -> None:
 
 def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -> None:
     if state(demo)["snapshots"] < 2:  # where no test before this one has published
-        demo.build(as_of=tomorrow(demo))
+        demo.build(*SAME_AGAIN, as_of=tomorrow(demo))
     before = state(demo)
     done = insightera(demo, "predictions", "rollback", "--yes")
     assert done.returncode == 0, done.stderr
     rolled_back = state(demo)
     assert rolled_back["head"] != before["head"]
     assert len(rolled_back["rows"]) < len(before["rows"])
-    demo.build(as_of=tomorrow(demo))
+    demo.build(*SAME_AGAIN, as_of=tomorrow(demo))
     assert_once(state(demo))
 
 
 def test_replay_walks_through_history(tmp_path: Path) -> None:
     """Each step publishes what was known then."""
     here = University(tmp_path / "home", None, tmp_path / "target")
-    arguments = ("replay", "--from", "2024-01-08", "--to", "2024-02-08", "--every", "4w")
-    done = insightera(here, *arguments)
+    arguments = ("--from", "2024-01-08", "--to", "2024-02-08", "--every", "4w")
+    done = subprocess.run(
+        [Path(sys.executable).parent / "insightera", "replay", *arguments],
+        env=here.env(),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[2/2] as of 2024-02-05" in done.stdout
     replayed = state(here)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -14,13 +13,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import yaml
+from conftest import PROJECT, run_dbt
 
 from ml import features as joins
 from ml.errors import InsighteraError
 from ml.features import point_in_time_join
 from ml.frames import to_arrow
 
-PROJECT = Path(__file__).resolve().parents[2]
 OPEN = datetime(9999, 12, 31)
 
 
@@ -425,15 +424,9 @@ def dbt_project(tmp_path_factory):
 
 
 def dbt(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).parent / "dbt", "--no-use-colors", *arguments],
-        cwd=root,
-        env=os.environ | {"DBT_PROFILES_DIR": str(root), "DBT_TARGET_PATH": str(root / "target"),
-                          "DBT_LOG_PATH": str(root / "target"), "DO_NOT_TRACK": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
+    target = str(root / "target")
+    own = {"DBT_PROFILES_DIR": str(root), "DBT_TARGET_PATH": target, "DBT_LOG_PATH": target}
+    return run_dbt(root, os.environ | own | {"DO_NOT_TRACK": "1"}, *arguments)
 
 
 def test_the_macro_says_what_the_function_says(dbt_project):

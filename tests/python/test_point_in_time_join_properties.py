@@ -23,6 +23,7 @@ DAY = timedelta(days=1)
 START = datetime(2024, 1, 1)
 OPEN = datetime(9999, 12, 31)
 OPTIONAL = ("valid_to", "system_from", "system_to")
+PORTABLE = rendered("default", *joins.MACROS)
 SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -168,8 +169,7 @@ def test_agrees_with_the_oracle(case: Case) -> None:
 @given(cases())
 def test_the_variant_for_other_engines_agrees_with_the_oracle(case: Case) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        portable = rendered("default", *joins.MACROS)
-        patch.setattr(joins, "_macros", lambda: portable)
+        patch.setattr(joins, "_macros", lambda: PORTABLE)
         assert joined(case) == oracle(case)
 
 
