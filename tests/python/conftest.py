@@ -203,6 +203,18 @@ def engines(
     return on_duckdb, on_spark
 
 
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """dbt's manifest of the project, with sources for raw data: what `make docs` starts from. Who
+    asks for it is in the group of that name.
+    """
+    folder = tmp_path_factory.mktemp("parse")
+    here = University(folder / "home", None, folder / "target")
+    done = here.dbt("docs", "generate", "--empty-catalog")
+    assert done.returncode == 0, done.stdout
+    return folder / "target" / "manifest.json"
+
+
 @pytest.fixture
 def university(tmp_path: Path) -> Callable[[Path | None], University]:
     """Make a fresh home over a raw folder; each gets a target folder of its own."""
@@ -216,11 +228,12 @@ def university(tmp_path: Path) -> Callable[[Path | None], University]:
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests marked `spark` skip where it is not installed, and run in one process, on one Spark; of
-    the others, those of a file stay together."""
+    the others, those of a file stay together, or of a group that they name."""
     lacking = spark.problems()
     for item in items:
         on_spark = item.get_closest_marker("spark") is not None
-        item.add_marker(pytest.mark.xdist_group("spark" if on_spark else str(item.path)))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("spark" if on_spark else str(item.path)))
         if on_spark and lacking:
             item.add_marker(pytest.mark.skip(reason="; ".join(lacking)))
 

@@ -269,21 +269,24 @@ def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -
     assert_once(state(demo))
 
 
-def test_replay_walks_through_history(tmp_path: Path) -> None:
-    """Each step publishes what was known then."""
-    here = University(tmp_path / "home", None, tmp_path / "target")
-    arguments = ("--from", "2024-01-08", "--to", "2024-02-08", "--every", "4w")
+def test_replay_walks_through_history(demo: University) -> None:
+    """Each step publishes what was known then. The command is a person's: a process of its own."""
+    before = state(demo)
+    arguments = ("--from", "2024-04-01", "--to", "2024-05-01", "--every", "4w")
     done = subprocess.run(
         [Path(sys.executable).parent / "insightera", "replay", *arguments],
-        env=here.env(),
+        env=demo.env(),
         capture_output=True,
         text=True,
         check=False,
         cwd=PROJECT,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "[2/2] as of 2024-02-05" in done.stdout
-    replayed = state(here)
-    assert_once(replayed)
-    steps = {str(row["prediction_timestamp"].date()) for row in replayed["rows"]}
-    assert steps == {"2024-01-08", "2024-02-05"}
+    assert "[2/2] as of 2024-04-29" in done.stdout
+    after = state(demo)
+    assert_once(after)
+    steps = [
+        {str(row["prediction_timestamp"].date()) for row in held["rows"]}
+        for held in (before, after)
+    ]
+    assert steps[1] - steps[0] == {"2024-04-01", "2024-04-29"}

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from conftest import PROJECT, University
+from conftest import PROJECT
 
 from ml import dashboard_server, dashboards
 from ml.errors import InsighteraError
@@ -22,16 +22,9 @@ from ml.errors import InsighteraError
 sys.path.insert(0, str(PROJECT / "superset"))
 import serving_file
 
+pytestmark = pytest.mark.xdist_group("manifest")
+
 CHART = "charts/dropout_risk_by_prodi.yaml"
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("parse")
-    here = University(folder / "home", None, folder / "target")
-    done = here.dbt("parse")
-    assert done.returncode == 0, done.stdout
-    return folder / "target" / "manifest.json"
 
 
 @pytest.fixture

@@ -5,30 +5,21 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, University
+from conftest import PROJECT
 
 from ml.raw_files import contract
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("manifest")]
 
 
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """dbt's manifest of the project, with sources for raw data."""
-    folder = tmp_path_factory.mktemp("parse")
-    here = University(folder / "home", None, folder / "target")
-    done = here.dbt("docs", "generate", "--empty-catalog")
-    assert done.returncode == 0, done.stdout
-    return json.loads((folder / "target" / "manifest.json").read_text())
-
-
-def own(manifest: dict, kind: str) -> list[dict]:
-    nodes = {**manifest["nodes"], **manifest["sources"], **manifest["macros"]}.values()
+def own(manifest: Path, kind: str) -> list[dict]:
+    held = json.loads(manifest.read_text())
+    nodes = {**held["nodes"], **held["sources"], **held["macros"]}.values()
     return [n for n in nodes if n["resource_type"] == kind and n["package_name"] == "insightera"]
 
 
 @pytest.mark.parametrize("kind", ["model", "source", "seed", "snapshot"])
-def test_everything_is_described(manifest: dict, kind: str) -> None:
+def test_everything_is_described(manifest: Path, kind: str) -> None:
     nodes = own(manifest, kind)
     assert nodes
     for node in nodes:
@@ -39,7 +30,7 @@ def test_everything_is_described(manifest: dict, kind: str) -> None:
             assert column["description"].strip(), (node["name"], column["name"])
 
 
-def test_every_feature_has_unit_and_owner(manifest: dict) -> None:
+def test_every_feature_has_unit_and_owner(manifest: Path) -> None:
     audit = {"valid_from", "valid_to", "is_current", "feature_timestamp", "feature_hash"}
     audit |= {"system_from", "system_to", "nim"}
     tables = [n for n in own(manifest, "model") if n["name"].startswith("features_")]
@@ -50,7 +41,7 @@ def test_every_feature_has_unit_and_owner(manifest: dict) -> None:
                 assert {"unit", "owner"} <= set(column["meta"]), (node["name"], name)
 
 
-def test_every_public_macro_is_described(manifest: dict) -> None:
+def test_every_public_macro_is_described(manifest: Path) -> None:
     for macro in own(manifest, "macro"):
         path = macro["original_file_path"]
         variant = re.match(r"(duckdb|spark|default)__", macro["name"])

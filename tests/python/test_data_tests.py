@@ -1,0 +1,175 @@
+"""The project's generic data tests: sound rows pass, and each defect that a test names is found."""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import PROJECT
+
+from ml.macros import rendered
+
+ROWS = {
+    "feature versions": """
+        select
+            *,
+            valid_from - interval 1 hour as feature_timestamp,
+            valid_from - interval 1 microsecond as system_from,
+            timestamp '9999-12-31' as system_to
+        from (values
+            ('a', timestamp '2024-01-01', timestamp '2024-02-01', false, 'h1'),
+            ('a', timestamp '2024-02-01', timestamp '9999-12-31', true, 'h2')
+        ) as versions (nim, valid_from, valid_to, is_current, feature_hash)
+    """,
+    "predictions": """
+        from (values
+            ('a', 0.1, 10.0, 'Low', date '2024-01-01', date '2024-01-02'),
+            ('b', 0.3, 30.0, 'Medium', date '2024-01-01', date '2024-01-02'),
+            ('c', 0.9, 90.0, 'High', date '2024-01-01', date '2024-01-02')
+        ) as predictions (nim, probability, score, category, known, made)
+    """,
+}
+MOVED = (
+    "select * replace (if(is_current, valid_to, valid_to + interval '{}') as valid_to) from sound"
+)
+CORRECTED = """
+    select * replace (if(is_current, timestamp '2024-03-01', system_from) as system_from) from sound
+    union all by name
+    select * replace (timestamp '{}' as system_to, 'h0' as feature_hash) from sound where is_current
+"""
+NULLED = "select * replace (if(is_current, null, {0}) as {0}) from sound"
+THRESHOLDS = {"Low": 0.0, "Medium": 0.3, "High": 0.6}
+AGREES = {"probability": "probability", "score": "score", "category": "category"}
+TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
+    # test, rows, arguments, what else is sound, defects
+    (
+        "feature_versions",
+        "feature versions",
+        {"entity_keys": ["nim"]},
+        [CORRECTED.format("2024-03-01")],
+        [
+            *map(NULLED.format, ("nim", "valid_from", "valid_to", "feature_timestamp")),
+            *map(NULLED.format, ("system_from", "system_to")),
+            *map(MOVED.format, ("1 day", "-1 day", "-31 day")),
+            CORRECTED.format("2024-03-02"),
+            "select * replace ('h' as feature_hash) from sound",
+            "select * replace (true as is_current) from sound",
+            "select * replace (valid_from as feature_timestamp) from sound",
+            "select * replace (valid_from - interval 1 hour as system_from) from sound",
+            "select * replace (system_from as system_to) from sound",
+            "from sound where not is_current",
+        ],
+    ),
+    (
+        "versions_without_gap",
+        "feature versions",
+        {"entity_keys": ["nim"]},
+        [],
+        [
+            *map(NULLED.format, ("nim", "valid_from", "valid_to")),
+            *map(MOVED.format, ("1 day", "-1 day", "-31 day")),
+            "from sound where not is_current",
+        ],
+    ),
+    (
+        "primary_key",
+        "predictions",
+        {"columns": ["nim", "made"]},
+        ["select * replace ('a' as nim, known + score::integer as made) from sound"],
+        [
+            "from sound union all from sound where nim = 'b'",
+            "select * replace (nullif(nim, 'b') as nim) from sound",
+            "select * replace (if(nim = 'b', null, made) as made) from sound",
+        ],
+    ),
+    (
+        "never_null",
+        "predictions",
+        {"columns": ["nim", "score"]},
+        ["select * replace (null as made) from sound"],
+        [
+            "select * replace (nullif(nim, 'b') as nim) from sound",
+            "select * replace (nullif(score, 30) as score) from sound",
+        ],
+    ),
+    (
+        "in_range",
+        "predictions",
+        {"column_name": "score", "minimum": 10, "maximum": 90},
+        [],
+        [
+            f"select * replace ({value} as score) from sound"
+            for value in (9.9, 90.1, "'nan'::float")
+        ],
+    ),
+    (
+        "known_before",
+        "predictions",
+        {"earlier": "known", "later": "made"},
+        [],
+        ["select * replace (made as known) from sound"],
+    ),
+    (
+        "none_where",
+        "predictions",
+        {"condition": "score > 90"},
+        [],
+        ["select * replace (score + 1 as score) from sound"],
+    ),
+    (
+        "probability_agrees",
+        "predictions",
+        {**AGREES, "thresholds": THRESHOLDS},
+        [],
+        [
+            "select * replace (score + 0.001 as score) from sound",
+            "select * replace (if(nim = 'b', 'Low', category) as category) from sound",
+        ],
+    ),
+    (
+        "share_at_most",
+        "predictions",
+        {"condition": "category = 'High'", "most": 0.34},
+        [],
+        ["from sound where nim <> 'b'"],
+    ),
+]
+
+
+def rows_returned(
+    name: str, sound: str, model: str, arguments: dict[str, Any], folder: Path
+) -> int:
+    """How many rows the data test finds in `model`, SQL over the table `sound`."""
+    text = (PROJECT / f"tests/generic/{name}.sql").read_text("utf-8")
+    macro = text.replace("{% test ", "{% macro ").replace("endtest", "endmacro")
+    (folder / f"{name}.sql").write_text(macro, "utf-8")
+    used = ("history/end_of_time", "feature_table/feature_same_entity")
+    query = getattr(rendered("duckdb", *used, str(folder / name)), name)("model", **arguments)
+    with duckdb.connect() as connection:
+        connection.execute(f"create table sound as {ROWS[sound]}")
+        connection.execute(f"create table model as {model}")
+        return len(connection.execute(str(query)).fetchall())
+
+
+@pytest.mark.parametrize(("name", "rows", "arguments", "others"), [test[:4] for test in TESTS])
+def test_sound_rows_pass(
+    name: str, rows: str, arguments: dict[str, Any], others: list[str], tmp_path: Path
+) -> None:
+    for model in ("from sound", *others):
+        assert rows_returned(name, rows, model, arguments, tmp_path) == 0, model
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "arguments", "defect"),
+    [(*test[:3], defect) for test in TESTS for defect in test[4]],
+)
+def test_a_defect_is_found(
+    name: str, rows: str, arguments: dict[str, Any], defect: str, tmp_path: Path
+) -> None:
+    assert rows_returned(name, rows, defect, arguments, tmp_path) > 0
+
+
+def test_every_data_test_is_tested() -> None:
+    """All but the one that asks dbt for the columns of a relation."""
+    names = {path.stem for path in (PROJECT / "tests/generic").glob("*.sql")}
+    assert names == {test[0] for test in TESTS} | {"raw_contract"}
