@@ -22,6 +22,7 @@
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set settings = model_meta('feature_table') -%}
+    {%- do assert_feature_settings(settings) -%}
     {%- set now = feature_build_instant() -%}
     {%- set before = feature_table_state(existing) if existing is not none and not should_full_refresh() else none -%}
     {%- set names = {

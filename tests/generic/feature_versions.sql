@@ -4,7 +4,9 @@
         overlaps anything else in valid time and system time together.
         Each rule reads only the columns it needs: together they are the largest scan of a daily build. -#}
     {%- set keys = entity_keys | join(', ') -%}
-    {%- set required = entity_keys + ['valid_from', 'valid_to', 'system_from', 'system_to', 'feature_timestamp'] -%}
+    {%- set required = entity_keys + [
+        'valid_from', 'valid_to', 'is_current', 'feature_timestamp', 'feature_hash', 'system_from', 'system_to'
+    ] -%}
     with
     believed as (
         select

@@ -49,7 +49,7 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         [CORRECTED.format("2024-03-01")],
         [
             *map(NULLED.format, ("nim", "valid_from", "valid_to", "feature_timestamp")),
-            *map(NULLED.format, ("system_from", "system_to")),
+            *map(NULLED.format, ("system_from", "system_to", "is_current", "feature_hash")),
             *map(MOVED.format, ("1 day", "-1 day", "-31 day")),
             CORRECTED.format("2024-03-02"),
             "select * replace ('h' as feature_hash) from sound",

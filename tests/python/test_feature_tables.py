@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import FEATURE_TABLES, UNTESTED, SparkUniversity, University, rewrite
+from conftest import FEATURE_TABLES, PROJECT, UNTESTED, SparkUniversity, University, rewrite
 from conftest import LATER as END
+from jinja2 import Environment
+
+from ml.errors import InsighteraError
 
 pytestmark = pytest.mark.slow
 
@@ -358,3 +361,31 @@ def test_oracle_agrees(table: str, in_one_go: University, late_raw: Path) -> Non
                     assert actual == pytest.approx(expected, abs=tolerance), (nim, day, name)
                 compared += 1
     assert compared > 100
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"inputs": []}, "inputs is missing"),
+        ({"entity_key": "nim"}, "entity_key is no setting"),
+        ({"inputs": [{"window_days": 7}]}, "input 1 (without fact): fact is missing"),
+        ({"inputs": [{"fact": "f", "windows_days": 7}]}, "input 1 (f): windows_days is no setting"),
+        ({"inputs": [{"fact": "f", "window_days": "7d"}]}, "window_days: 7d is no number of days"),
+        ({"inputs": [{"fact": "f", "late_rows": "counted"}]}, "late_rows: counted means nothing"),
+    ],
+)
+def test_a_misspelt_setting_is_refused(wrong: dict, said: str) -> None:
+    """It would count as its default, and the table would miss what moves it."""
+
+    def refuse(message: str) -> None:
+        raise InsighteraError(message)
+
+    source = (PROJECT / "macros/feature_table/assert_feature_settings.sql").read_text()
+    environment = Environment(extensions=["jinja2.ext.do"])
+    named = {"exceptions": {"raise_compiler_error": refuse}, "this": {"identifier": "features_x"}}
+    checked = environment.from_string(source, named).module.assert_feature_settings
+    right = {"fact": "f", "window_days": 7, "late_rows": "ignored"}
+    checked({"entity_keys": ["nim"], "inputs": [right]})
+    with pytest.raises(InsighteraError, match="features_x") as error:
+        checked({"entity_keys": ["nim"], "inputs": [right], **wrong})
+    assert said in str(error.value)
