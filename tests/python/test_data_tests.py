@@ -1,6 +1,6 @@
 """The project's generic data tests: sound rows pass, and each defect that a test names is found."""
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -136,27 +136,32 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
 ]
 
 
-def rows_returned(
-    name: str, sound: str, model: str, arguments: dict[str, Any], folder: Path
-) -> int:
-    """How many rows the data test finds in `model`, SQL over the table `sound`."""
-    text = (PROJECT / f"tests/generic/{name}.sql").read_text("utf-8")
-    macro = text.replace("{% test ", "{% macro ").replace("endtest", "endmacro")
-    (folder / f"{name}.sql").write_text(macro, "utf-8")
+@pytest.fixture(scope="module")
+def data_tests(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The data tests as macros."""
+    folder = tmp_path_factory.mktemp("macros")
+    for name in {test[0] for test in TESTS}:
+        text = (PROJECT / f"tests/generic/{name}.sql").read_text("utf-8")
+        macro = text.replace("{% test ", "{% macro ").replace("endtest", "endmacro")
+        (folder / f"{name}.sql").write_text(macro, "utf-8")
     used = ("history/end_of_time", "feature_table/feature_same_entity")
-    query = getattr(rendered("duckdb", *used, str(folder / name)), name)("model", **arguments)
+    return rendered("duckdb", *used, *(str(path.with_suffix("")) for path in folder.glob("*.sql")))
+
+
+def rows_returned(test: Callable[..., str], sound: str, model: str, arguments: dict) -> int:
+    """How many rows the data test finds in `model`, SQL over the table `sound`."""
     with duckdb.connect() as connection:
         connection.execute(f"create table sound as {ROWS[sound]}")
         connection.execute(f"create table model as {model}")
-        return len(connection.execute(str(query)).fetchall())
+        return len(connection.execute(str(test("model", **arguments))).fetchall())
 
 
 @pytest.mark.parametrize(("name", "rows", "arguments", "others"), [test[:4] for test in TESTS])
 def test_sound_rows_pass(
-    name: str, rows: str, arguments: dict[str, Any], others: list[str], tmp_path: Path
+    data_tests: Any, name: str, rows: str, arguments: dict, others: list[str]
 ) -> None:
     for model in ("from sound", *others):
-        assert rows_returned(name, rows, model, arguments, tmp_path) == 0, model
+        assert rows_returned(getattr(data_tests, name), rows, model, arguments) == 0, model
 
 
 @pytest.mark.parametrize(
@@ -164,9 +169,9 @@ def test_sound_rows_pass(
     [(*test[:3], defect) for test in TESTS for defect in test[4]],
 )
 def test_a_defect_is_found(
-    name: str, rows: str, arguments: dict[str, Any], defect: str, tmp_path: Path
+    data_tests: Any, name: str, rows: str, arguments: dict, defect: str
 ) -> None:
-    assert rows_returned(name, rows, defect, arguments, tmp_path) > 0
+    assert rows_returned(getattr(data_tests, name), rows, defect, arguments) > 0
 
 
 def test_every_data_test_is_tested() -> None:

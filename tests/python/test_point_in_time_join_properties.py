@@ -175,8 +175,10 @@ def test_the_variant_for_other_engines_agrees_with_the_oracle(case: Case) -> Non
 
 @pytest.mark.slow
 @pytest.mark.spark
-@pytest.mark.parametrize("known_at", [None, "k", START + 4 * DAY])
-@pytest.mark.parametrize("ttl", [None, timedelta(days=5, seconds=1)])
+@pytest.mark.parametrize(
+    ("known_at", "ttl"),
+    [(None, None), ("k", None), (None, 5 * DAY), (START + 4 * DAY, timedelta(days=5, seconds=1))],
+)
 def test_spark_agrees_with_the_oracle(
     spark_session: Any, known_at: str | datetime | None, ttl: timedelta | None
 ) -> None:
