@@ -48,9 +48,7 @@
             select * from {{ names.corrected }}
         {%- endcall -%}
     {%- else -%}
-        {%- set held = settings.entity_keys + (columns | map(attribute='name') | list) + [
-            'valid_from', 'valid_to', 'is_current', 'feature_timestamp', 'feature_hash', 'system_from', 'system_to'
-        ] -%}
+        {%- set held = settings.entity_keys + (columns | map(attribute='name') | list) + feature_audit_columns() -%}
         {%- do set_feature_table_state(relation, state.as_of, state.code) -%}
         {%- call statement('main') -%}
             merge into {{ relation }} as target

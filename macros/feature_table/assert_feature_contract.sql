@@ -4,9 +4,7 @@
         {%- set made = [] -%}
         {%- for column in columns -%} {%- do made.append(column.name ~ ' ' ~ column.type | lower) -%} {%- endfor -%}
         {%- set said = [] -%}
-        {%- set audit = settings.entity_keys + [
-            'valid_from', 'valid_to', 'is_current', 'feature_timestamp', 'feature_hash', 'system_from', 'system_to'
-        ] -%}
+        {%- set audit = settings.entity_keys + feature_audit_columns() -%}
         {%- for name, column in model.columns.items() if name not in audit -%}
             {%- do said.append(name ~ ' ' ~ column.data_type | lower) -%}
         {%- endfor -%}

@@ -5,13 +5,13 @@
         `system_from` to the new one's; the piece of it under the new version is kept so. Only days that the earlier
         build had computed count: beyond them a version was merely open, not believed.
         Full over an existing table of the same code (an earlier `as_of`): beliefs that had ended by then are kept. -#}
-    {%- set audit = ['valid_from', 'valid_to', 'is_current', 'feature_timestamp', 'feature_hash', 'system_from', 'system_to'] -%}
     {%- if existing is none -%}
         select *
         from {{ names.versions }}
         where false
     {%- elif mode == 'full' -%}
-        select {{ (settings.entity_keys + (columns | map(attribute='name') | list) + audit) | join(', ') }}
+        {%- set held = settings.entity_keys + (columns | map(attribute='name') | list) + feature_audit_columns() %}
+        select {{ held | join(', ') }}
         from {{ existing }}
         where system_to < cast('{{ now }}' as timestamp)
     {%- else -%}

@@ -4,9 +4,6 @@
         overlaps anything else in valid time and system time together.
         Each rule reads only the columns it needs: together they are the largest scan of a daily build. -#}
     {%- set keys = entity_keys | join(', ') -%}
-    {%- set required = entity_keys + [
-        'valid_from', 'valid_to', 'is_current', 'feature_timestamp', 'feature_hash', 'system_from', 'system_to'
-    ] -%}
     with
     believed as (
         select
@@ -39,7 +36,7 @@
             'not whole, empty, or known before it was valid' as problem
         from {{ model }}
         where
-            {{ required | join(' is null or ') }} is null
+            {{ (entity_keys + feature_audit_columns()) | join(' is null or ') }} is null
             or valid_from >= valid_to
             or system_from < valid_from - interval '1 microsecond'
             or system_from >= system_to

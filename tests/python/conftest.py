@@ -40,15 +40,20 @@ ENOUGH = 120  # students: of fewer, no model is promoted
 
 
 @contextmanager
-def within(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """This process as one started in a folder with an environment."""
-    with pytest.MonkeyPatch.context() as patch:
+def within(
+    folder: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[io.StringIO, io.StringIO]]:
+    """This process as one started in a folder with an environment; gives what it prints, to stdout
+    and to stderr.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in set(os.environ) - set(environment):
             patch.delenv(name)
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.chdir(folder)
-        yield
+        yield out, err
 
 
 def run_dbt(
@@ -61,8 +66,7 @@ def run_dbt(
     from dbt.cli.main import dbtRunner
 
     command = ["--no-use-colors", *arguments]
-    out, err = io.StringIO(), io.StringIO()
-    with within(project, environment), redirect_stdout(out), redirect_stderr(err):
+    with within(project, environment) as (out, err):
         done = dbtRunner().invoke(command)
         if DuckDBConnectionManager._ENV is not None:  # what else ends with dbt's process
             DuckDBConnectionManager._ENV.close()

@@ -38,8 +38,6 @@ CORRECTED = """
     select * replace (timestamp '{}' as system_to, 'h0' as feature_hash) from sound where is_current
 """
 NULLED = "select * replace (if(is_current, null, {0}) as {0}) from sound"
-THRESHOLDS = {"Low": 0.0, "Medium": 0.3, "High": 0.6}
-AGREES = {"probability": "probability", "score": "score", "category": "category"}
 TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     # test, rows, arguments, what else is sound, defects
     (
@@ -119,7 +117,10 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     (
         "probability_agrees",
         "predictions",
-        {**AGREES, "thresholds": THRESHOLDS},
+        {
+            **{name: name for name in ("probability", "score", "category")},
+            "thresholds": {"Low": 0.0, "Medium": 0.3, "High": 0.6},
+        },
         [],
         [
             "select * replace (score + 0.001 as score) from sound",
@@ -137,15 +138,11 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
 
 
 @pytest.fixture(scope="module")
-def data_tests(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The data tests as macros."""
-    folder = tmp_path_factory.mktemp("macros")
-    for name in {test[0] for test in TESTS}:
-        text = (PROJECT / f"tests/generic/{name}.sql").read_text("utf-8")
-        macro = text.replace("{% test ", "{% macro ").replace("endtest", "endmacro")
-        (folder / f"{name}.sql").write_text(macro, "utf-8")
-    used = ("history/end_of_time", "feature_table/feature_same_entity")
-    return rendered("duckdb", *used, *(str(path.with_suffix("")) for path in folder.glob("*.sql")))
+def data_tests() -> Any:
+    """The data tests, each as `test_<its name>`."""
+    used = ["history/end_of_time", "feature_table/feature_same_entity"]
+    used.append("feature_table/feature_audit_columns")
+    return rendered("duckdb", *used, *(f"../tests/generic/{test[0]}" for test in TESTS))
 
 
 def rows_returned(test: Callable[..., str], sound: str, model: str, arguments: dict) -> int:
@@ -160,8 +157,9 @@ def rows_returned(test: Callable[..., str], sound: str, model: str, arguments: d
 def test_sound_rows_pass(
     data_tests: Any, name: str, rows: str, arguments: dict, others: list[str]
 ) -> None:
+    test = getattr(data_tests, f"test_{name}")
     for model in ("from sound", *others):
-        assert rows_returned(getattr(data_tests, name), rows, model, arguments) == 0, model
+        assert rows_returned(test, rows, model, arguments) == 0, model
 
 
 @pytest.mark.parametrize(
@@ -171,7 +169,7 @@ def test_sound_rows_pass(
 def test_a_defect_is_found(
     data_tests: Any, name: str, rows: str, arguments: dict, defect: str
 ) -> None:
-    assert rows_returned(getattr(data_tests, name), rows, defect, arguments) > 0
+    assert rows_returned(getattr(data_tests, f"test_{name}"), rows, defect, arguments) > 0
 
 
 def test_every_data_test_is_tested() -> None:

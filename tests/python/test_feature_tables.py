@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import FEATURE_TABLES, PROJECT, UNTESTED, SparkUniversity, University, rewrite
+from conftest import FEATURE_TABLES, UNTESTED, SparkUniversity, University, rewrite
 from conftest import LATER as END
-from jinja2 import Environment
 
 from ml.errors import InsighteraError
+from ml.macros import rendered
 
 pytestmark = pytest.mark.slow
 
@@ -380,10 +380,12 @@ def test_a_misspelt_setting_is_refused(wrong: dict, said: str) -> None:
     def refuse(message: str) -> None:
         raise InsighteraError(message)
 
-    source = (PROJECT / "macros/feature_table/assert_feature_settings.sql").read_text()
-    environment = Environment(extensions=["jinja2.ext.do"])
-    named = {"exceptions": {"raise_compiler_error": refuse}, "this": {"identifier": "features_x"}}
-    checked = environment.from_string(source, named).module.assert_feature_settings
+    checked = rendered(
+        "duckdb",
+        "feature_table/assert_feature_settings",
+        exceptions={"raise_compiler_error": refuse},
+        this={"identifier": "features_x"},
+    ).assert_feature_settings
     right = {"fact": "f", "window_days": 7, "late_rows": "ignored"}
     checked({"entity_keys": ["nim"], "inputs": [right]})
     with pytest.raises(InsighteraError, match="features_x") as error:

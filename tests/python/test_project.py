@@ -2,25 +2,30 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import PROJECT
 
+from ml.macros import rendered
 from ml.raw_files import contract
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("manifest")]
 
 
-def own(manifest: Path, kind: str) -> list[dict]:
+@pytest.fixture(scope="module")
+def own(manifest: Path) -> Callable[[str], list[dict]]:
+    """What the project itself has of a kind, as the manifest describes it."""
     held = json.loads(manifest.read_text())
-    nodes = {**held["nodes"], **held["sources"], **held["macros"]}.values()
-    return [n for n in nodes if n["resource_type"] == kind and n["package_name"] == "insightera"]
+    nodes = [*held["nodes"].values(), *held["sources"].values(), *held["macros"].values()]
+    ours = [node for node in nodes if node["package_name"] == "insightera"]
+    return lambda kind: [node for node in ours if node["resource_type"] == kind]
 
 
 @pytest.mark.parametrize("kind", ["model", "source", "seed", "snapshot"])
-def test_everything_is_described(manifest: Path, kind: str) -> None:
-    nodes = own(manifest, kind)
+def test_everything_is_described(own: Callable[[str], list[dict]], kind: str) -> None:
+    nodes = own(kind)
     assert nodes
     for node in nodes:
         assert node["description"].strip(), node["name"]
@@ -30,19 +35,18 @@ def test_everything_is_described(manifest: Path, kind: str) -> None:
             assert column["description"].strip(), (node["name"], column["name"])
 
 
-def test_every_feature_has_unit_and_owner(manifest: Path) -> None:
-    audit = {"valid_from", "valid_to", "is_current", "feature_timestamp", "feature_hash"}
-    audit |= {"system_from", "system_to", "nim"}
-    tables = [n for n in own(manifest, "model") if n["name"].startswith("features_")]
+def test_every_feature_has_unit_and_owner(own: Callable[[str], list[dict]]) -> None:
+    audit = rendered("duckdb", "feature_table/feature_audit_columns").feature_audit_columns()
+    tables = [n for n in own("model") if n["name"].startswith("features_")]
     assert tables
     for node in tables:
         for name, column in node["columns"].items():
-            if name not in audit:
+            if name not in (*audit, "nim"):
                 assert {"unit", "owner"} <= set(column["meta"]), (node["name"], name)
 
 
-def test_every_public_macro_is_described(manifest: Path) -> None:
-    for macro in own(manifest, "macro"):
+def test_every_public_macro_is_described(own: Callable[[str], list[dict]]) -> None:
+    for macro in own("macro"):
         path = macro["original_file_path"]
         variant = re.match(r"(duckdb|spark|default)__", macro["name"])
         if path.startswith("macros/") and not variant:
