@@ -1,7 +1,7 @@
 """Dropout on OULAD: the champion as of 2014-02-01 against plain gradient boosting on the same rows.
 
 Run by `make bench-oulad`; `OULAD` names the folder of the seven tables. State goes to
-`var/bench-oulad`. Writes `benchmarks/oulad.md`.
+`var/bench-oulad`, which is emptied first. Writes `benchmarks/oulad.md`.
 
 The champion is what `dbt build` as of 2014-02-01 trains and promotes: nothing later is in it. Both
 models then judge presentation 2014B at day 30, 60, 90 and 120: students still registered then,
@@ -9,6 +9,7 @@ label: withdraws later. Features are what was believed at that day.
 """
 
 import os
+import shutil
 import sys
 from datetime import datetime, timedelta
 
@@ -35,6 +36,7 @@ def main() -> None:
     from ml.importers.oulad import import_oulad
     from ml.use_case import Build
 
+    shutil.rmtree(STATE, ignore_errors=True)
     import_oulad(oulad(), STATE / "raw")
     here = environment(STATE / "home", STATE / "raw")
     build("--select", "+train_student_dropout", within=here, as_of=str(TRAINED))

@@ -45,7 +45,7 @@ from ml.use_case import Build, UseCase
 from ml.validation import Split, TooLittleDataError
 
 GRID_ROWS = (
-    40_000  # the grid is searched on no more, sampled by entity; the winner learns from all rows
+    200_000  # the grid is searched on no more, sampled by entity; the winner learns from all rows
 )
 ISOTONIC_ENTITIES = (
     500  # of each class: below it isotonic calibration overfits, and Platt's sigmoid is used

@@ -259,7 +259,8 @@ class Oracle:
     def features_mahasiswa_demographic(self, nim: str, day: datetime) -> dict[str, object]:
         rows = self.students[(self.students.nim == nim) & (self.students.recorded_at < day)]
         last = rows.sort_values("recorded_at").iloc[-1]
-        return {name: last[name] for name in ("jalur_masuk", "beban_sks", "agama", "kelompok_usia")}
+        names = ("kode_prodi", "jalur_masuk", "beban_sks", "agama", "kelompok_usia")
+        return {name: last[name] for name in names}
 
     def features_mahasiswa_academic(self, nim: str, day: datetime) -> dict[str, float]:
         known = self.grades[(self.grades.nim == nim) & (self.grades.recorded_at < day)]

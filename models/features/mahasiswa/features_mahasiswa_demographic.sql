@@ -23,6 +23,7 @@ daily as (
 final as (
     select
         daily.nim,
+        daily.kode_prodi,
         daily.jalur_masuk,
         daily.pendidikan_asal,
         daily.kelompok_penghasilan,
