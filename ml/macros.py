@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+from dbt_common.clients.jinja import CallableMacroGenerator, extract_toplevel_blocks
+from dbt_common.exceptions.macros import MacroReturn
+
 from ml.settings import PROJECT
 
 
 @dataclass
 class _Macro:
-    """What dbt's Jinja asks of a macro."""
+    """What dbt's Jinja, in which a macro may `return` anything, asks of a macro."""
 
     name: str
     macro_sql: str
@@ -30,10 +33,6 @@ def rendered(
     describes a relation, {lower name: {name, type}}, for a macro that asks for
     `point_in_time_columns`. `context`: what else of dbt's a macro asks for (`this`, `exceptions`).
     """
-    # dbt's own Jinja, in which `return` works: half a second to import
-    from dbt_common.clients.jinja import CallableMacroGenerator, extract_toplevel_blocks
-    from dbt_common.exceptions.macros import MacroReturn
-
     quote, string = ("`", "string") if engine == "spark" else ('"', "varchar")
 
     class Adapter:
