@@ -1,22 +1,38 @@
 """The project's macros without dbt: the same SQL where no build runs."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from dbt_common.clients.jinja import CallableMacroGenerator, extract_toplevel_blocks
+import jinja2
+from dbt_common.clients.jinja import (
+    BaseMacroGenerator,
+    extract_toplevel_blocks,
+    get_environment,
+)
 from dbt_common.exceptions.macros import MacroReturn
 
 from ml.settings import PROJECT
 
 
-@dataclass
-class _Macro:
-    """What dbt's Jinja, in which a macro may `return` anything, asks of a macro."""
+class _Macro(BaseMacroGenerator):
+    """A macro in dbt's Jinja, where it may `return` anything; a name it does not know is an error."""
 
-    name: str
-    macro_sql: str
+    def __init__(self, name: str, source: str, context: dict[str, Any]) -> None:
+        super().__init__(context)
+        self.name = name
+        environment = get_environment()
+        environment.undefined = jinja2.StrictUndefined
+        self.template = environment.from_string(source)
+
+    def get_template(self) -> jinja2.Template:
+        return self.template
+
+    def get_name(self) -> str:
+        return self.name
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.call_macro(*arguments, **named)
 
 
 def rendered(
@@ -54,14 +70,13 @@ def rendered(
         "flags": {"WHICH": "run"},
         "point_in_time_columns": columns,
     }
-    made = SimpleNamespace()
+    macros = {}
     for file in files:
         source = (PROJECT / "macros" / f"{file}.sql").read_text("utf-8")
         blocks: Any = extract_toplevel_blocks(source, {"macro", "test"}, collect_raw_data=False)
         for block in blocks:
             # dbt's name of a data test's macro
             name = ("test_" if block.block_type_name == "test" else "") + block.block_name
-            macro = CallableMacroGenerator(_Macro(name, block.full_block), context)
-            context[name] = macro
-            setattr(made, name, macro)
-    return made
+            macros[name] = _Macro(name, block.full_block, context)
+    context |= macros
+    return SimpleNamespace(**macros)

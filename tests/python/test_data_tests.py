@@ -140,8 +140,11 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
 @pytest.fixture(scope="module")
 def data_tests() -> Any:
     """The data tests, each as `test_<its name>`."""
-    used = ["history/end_of_time", "feature_table/feature_same_entity"]
-    used.append("feature_table/feature_audit_columns")
+    used = (
+        "history/end_of_time",
+        "feature_table/feature_same_entity",
+        "feature_table/feature_audit_columns",
+    )
     return rendered("duckdb", *used, *(f"../tests/generic/{test[0]}" for test in TESTS))
 
 
