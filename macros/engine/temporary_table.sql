@@ -8,8 +8,8 @@
 
 {% macro duckdb__temporary_table(name, query) -%}
     {%- call statement(name) -%}
-            create temporary table {{ name }} as
-            {{ query }}
+        create or replace temporary table {{ name }} as
+        {{ query }}
     {%- endcall -%}
 {%- endmacro %}
 

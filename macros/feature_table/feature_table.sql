@@ -49,7 +49,6 @@
     {%- if mode == 'none' -%}
         {%- call noop_statement('main', 'UP TO DATE') -%} {%- endcall -%}
     {%- else -%}
-        {%- for name in names.values() -%} {%- do drop_temporary_table(name) -%} {%- endfor -%}
         {%- do temporary_table(
             names.scope, feature_scope_sql(settings, before.as_of if mode == 'incremental' else none, now)
         ) -%}

@@ -67,7 +67,13 @@
     ),
 
     counted as (
-        {{ numbered_repetitions('ruled', 'broken_rule', table.meta.key, order) }}
+        select
+            ruled.*,
+            row_number() over (
+                partition by ruled.broken_rule, {{ table.meta.key | join(', ') }}
+                order by {% for name in order %}ruled.{{ name }}{{ ', ' if not loop.last }}{% endfor %}
+            ) as repetition
+        from ruled
     ),
 
     checked as (
