@@ -6,8 +6,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+
+class Run(NamedTuple):
+    """What a command took, and what it printed."""
+
+    seconds: float
+    peak: float  # GB, of the largest process
+    output: str
 
 
 def oulad() -> Path:
@@ -28,16 +37,27 @@ def environment(home: Path, raw: Path | None = None, **settings: str) -> dict[st
     }
 
 
-def build(*arguments: str, within: dict[str, str], as_of: str = "") -> tuple[float, float]:
-    """Wall seconds and peak memory (GB, of the largest process) of one `dbt build`; a build that
-    fails ends the benchmark.
+def build(*arguments: str, within: dict[str, str], as_of: str = "") -> Run:
+    """One `dbt build`; one that fails ends the benchmark.
 
     `within`: its `environment`. `as_of`: empty for the newest raw row.
     """
-    command = [Path(sys.executable).parent / "dbt", "--quiet", "build", *arguments]
+    return run("dbt", "--quiet", "build", *arguments, within=within | {"INSIGHTERA_AS_OF": as_of})
+
+
+def run(command: str, *arguments: str, within: dict[str, str]) -> Run:
+    """One of the project's commands; one that fails ends the benchmark.
+
+    `within`: its `environment`.
+    """
+    program = Path(sys.executable).parent / command
     began = time.monotonic()
-    process = subprocess.Popen(command, cwd=PROJECT, env=within | {"INSIGHTERA_AS_OF": as_of})
+    process = subprocess.Popen(
+        [program, *arguments], cwd=PROJECT, env=within, stdout=subprocess.PIPE, text=True
+    )
+    with process.stdout:
+        output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"the build in {within['INSIGHTERA_HOME']} failed")
-    return time.monotonic() - began, usage.ru_maxrss / 1e6
+        sys.exit(f"{output}{command} failed in {within['INSIGHTERA_HOME']}")
+    return Run(time.monotonic() - began, usage.ru_maxrss / 1e6, output)

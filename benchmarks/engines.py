@@ -22,7 +22,7 @@ def measured(raw: Path, engine: str) -> tuple[float, int]:
     """Wall seconds of a first `dbt build`, tests left out, and the predictions it published."""
     home = STATE / f"{raw.name}-{engine}"
     kinds = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-    seconds, _ = build("--target", engine, *kinds, within=environment(home, raw))
+    seconds = build("--target", engine, *kinds, within=environment(home, raw)).seconds
     os.environ["INSIGHTERA_HOME"] = str(home)
     from ml import predictions
 

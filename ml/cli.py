@@ -2,9 +2,8 @@
 
 import json
 import os
-import subprocess
 import sys
-from datetime import datetime
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,7 +69,7 @@ def _progress() -> Progress:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
-        console=errors,
+        console=Console(file=sys.stderr),  # also while what runs prints elsewhere
         transient=True,
     )
 
@@ -161,49 +160,21 @@ def replay(
     every: Annotated[str, typer.Option(help="Step: days or weeks, e.g. 1d or 4w.")] = "1w",
     select: Annotated[str, typer.Option(help="dbt selection; default: everything.")] = "",
 ) -> None:
-    """Walk the whole pipeline through history: one `dbt build` per step, each as of its instant."""
-    from ml.replay import steps
+    """Walk the whole pipeline through history: one `dbt build` per step, each as of its instant.
+
+    Unit tests, which try the code and not the data, run in the first step only.
+    """
+    from ml.replay import replay_step, steps
 
     instants = steps(first, last, every)
     for number, instant in enumerate(instants, start=1):
         label = f"[{number}/{len(instants)}] as of {instant:%Y-%m-%d %H:%M}"
+        began = time.monotonic()
         with _progress() as progress:
             progress.add_task(label)
-            summary = _dbt_build(instant, select)
-        console.print(f"{label}: {summary}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _dbt_build(instant: datetime, select: str) -> str:
-    """One build in a process of its own; its last words, or an error that says where to read on."""
-    logs = settings.home() / "replay"
-    logs.mkdir(parents=True, exist_ok=True)
-    log = logs / f"{instant:%Y-%m-%dT%H%M}.log"
-    command = [str(Path(sys.executable).parent / "dbt"), "--no-use-colors", "build"]
-    command += ["--select", select] if select else []
-    environment = os.environ | {
-        "DBT_PROFILES_DIR": str(settings.PROJECT / "profiles"),
-        "INSIGHTERA_AS_OF": f"{instant:%Y-%m-%d %H:%M:%S}",
-    }
-    with log.open("w") as handle:
-        done = subprocess.run(  # noqa: S603
-            command,
-            cwd=settings.PROJECT,
-            env=environment,
-            stdout=handle,
-            stderr=handle,
-            check=False,
-        )
-    lines = log.read_text().strip().splitlines()
-    if done.returncode:
-        failures = [line for line in lines if "ERROR" in line or "FAIL" in line or "AUDIT" in line]
-        raise InsighteraError(
-            f"The build as of {instant} failed; its log is {log}.\n  "
-            + "\n  ".join((failures or lines)[-8:])
-            + "\nMend it and run the same replay again: finished steps do nothing the second time."
-        )
-    from ml.replay import summary
-
-    return summary()
+            summary = replay_step(instant, select, again=number > 1)
+        took = f"{time.monotonic() - began:.0f} s"
+        console.print(f"{label}: {summary} ({took})", highlight=False, markup=False, soft_wrap=True)
 
 
 @features.command("get")

@@ -1,11 +1,15 @@
-"""Walking the pipeline through history: the instants, and what a build left behind."""
+"""Walking the pipeline through history: the instants, a build at each, and what it left behind."""
 
+import os
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import duckdb
 
-from ml import lake, predictions, settings
+from ml import builds, lake, predictions, settings
 from ml.errors import InsighteraError
 
 _STEP = re.compile(r"^([1-9]\d*)([dw])$")
@@ -26,6 +30,41 @@ def steps(first: str, last: str, every: str) -> list[datetime]:
     if end < start:
         raise InsighteraError(f"--to {last} lies before --from {first}.")
     return [start + length * n for n in range((end - start) // length + 1)]
+
+
+def replay_step(instant: datetime, select: str, *, again: bool) -> str:
+    """One build as of `instant`, in this process; its last words.
+
+    What it prints goes to a log under the home. `select`: dbt's selection, empty for everything.
+    `again`: not the first of the replay, so unit tests would find what they found. Raises
+    InsighteraError, which says where to read on, where the build fails.
+    """
+    logs = settings.home() / "replay"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{instant:%Y-%m-%dT%H%M}.log"
+    arguments = ["--no-use-colors", "build"]
+    arguments += ["--select", select] if select else []
+    arguments += ["--exclude-resource-type", "unit_test"] if again else []
+    environment = {
+        "DBT_PROFILES_DIR": str(settings.PROJECT / "profiles"),
+        "INSIGHTERA_AS_OF": f"{instant:%Y-%m-%d %H:%M:%S}",
+    }
+    with (
+        log.open("w") as handle,
+        redirect_stdout(handle),
+        redirect_stderr(handle),
+        _within(settings.PROJECT, environment),
+    ):
+        done = builds.run_dbt(*arguments)
+    if not done.success:
+        lines = [*log.read_text().strip().splitlines(), *str(done.exception or "").splitlines()]
+        failures = [line for line in lines if "ERROR" in line or "FAIL" in line or "AUDIT" in line]
+        raise InsighteraError(
+            f"The build as of {instant} failed; its log is {log}.\n  "
+            + "\n  ".join((failures or lines)[-8:])
+            + "\nMend it and run the same replay again: finished steps do nothing the second time."
+        )
+    return summary()
 
 
 def summary() -> str:
@@ -74,3 +113,17 @@ def _instant(text: str, option: str) -> datetime:
             f"{option} {text!r} is no instant: write 2014-02-01 or 2014-02-01T06:00 (UTC)."
         ) from error
     return value.replace(tzinfo=None)
+
+
+@contextmanager
+def _within(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """This process in a folder, with more settings."""
+    before, held = Path.cwd(), dict(os.environ)
+    os.chdir(folder)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        os.environ.clear()
+        os.environ.update(held)

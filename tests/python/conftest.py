@@ -1,6 +1,5 @@
 """Real dbt builds in folders of their own: nothing a test does touches the clone's `var/`."""
 
-import gc
 import io
 import os
 import shutil
@@ -19,7 +18,7 @@ import pytest
 
 from benchmarks.dbt_build import PROJECT
 from benchmarks.dbt_build import environment as build_environment
-from ml import build_lock, spark
+from ml import builds, spark
 from ml.generate import generate
 
 if TYPE_CHECKING:
@@ -62,18 +61,9 @@ def run_dbt(
     """Run dbt in the folder of its project, and in this process: it takes seconds to import, and
     Spark more to start. Returns what it printed and its exit code.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
     command = ["--no-use-colors", *arguments]
     with within(project, environment) as (out, err):
-        done = dbtRunner().invoke(command)
-        if DuckDBConnectionManager._ENV is not None:  # what else ends with dbt's process
-            DuckDBConnectionManager._ENV.close()
-        DuckDBConnectionManager.close_all_connections()
-        build_lock.release()
-    gc.unfreeze()
-    gc.collect()  # relations of Python models keep the file open
+        done = builds.run_dbt(*command)
     code = 0 if done.success else 1 if done.exception is None else 2
     return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from conftest import PROJECT, University, within
+from filelock import FileLock
 
 from ml import cli, lake
 
@@ -283,3 +284,21 @@ def test_replay_walks_through_history(demo: University) -> None:
         for held in (before, after)
     ]
     assert steps[1] - steps[0] == {"2024-04-01", "2024-04-29"}
+    logs = [(demo.home / "replay" / f"2024-04-{day}T0000.log").read_text() for day in ("01", "29")]
+    assert [" unit_test " in log for log in logs] == [True, False]
+    assert all(" ERROR=0 " in log for log in logs)
+
+
+def test_failed_step_of_a_replay_says_where_to_read_on(demo: University) -> None:
+    """And leaves the process as it was: folder, settings, and the lock that another holds."""
+    before = state(demo), Path.cwd(), dict(os.environ)
+    with FileLock(demo.home / "build.lock"):
+        done = insightera(demo, "replay", "--from", "2024-06-01", "--to", "2024-07-01")
+    assert done.returncode == 2
+    assert "The build as of 2024-06-01 00:00:00 failed" in done.stderr
+    assert "Another build" in done.stderr
+    log = demo.home / "replay" / "2024-06-01T0000.log"
+    assert str(log) in done.stderr
+    assert "Another build" in log.read_text()
+    assert not log.with_name("2024-06-08T0000.log").exists()
+    assert (state(demo), Path.cwd(), dict(os.environ)) == before
