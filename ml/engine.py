@@ -5,6 +5,7 @@ one Arrow table to another, which is called on a batch at a time. The thin model
 gives them, relations of DuckDB or frames of Spark, and get one of these back.
 
 Nothing that grows with the data comes to Spark's driver but by `arrow`, whose callers bound it.
+The join is imported where it is asked for: commands that only read the lake start without it.
 """
 
 import re
@@ -21,7 +22,6 @@ import numpy as np
 import pyarrow as pa
 
 from ml import frames, lake
-from ml.features import point_in_time_join
 from ml.sql import identifier, identifiers, text
 
 BATCH_ROWS = 100_000  # some 300 MB at twenty features
@@ -218,6 +218,8 @@ class DuckDB:
         keys: Sequence[str],
         instant: datetime,
     ) -> Frame:
+        from ml.features import point_in_time_join
+
         population = _at(spine, instant).project(f"{self.quoted(*keys)}, cutoff").to_arrow_table()
         # The join is faster on numbers, and on the population's versions only.
         numbers = pa.array(np.arange(population.num_rows, dtype=np.int32))
@@ -352,6 +354,8 @@ class Spark:
         keys: Sequence[str],
         instant: datetime,
     ) -> Frame:
+        from ml.features import point_in_time_join
+
         narrowed = {
             table: _holding(features[table], self.columns(features[table]), instant).selectExpr(
                 *(self.quoted(key) for key in keys),

@@ -4,6 +4,7 @@ statistical test.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -15,22 +16,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from ml import model_input, pipeline
 from ml.errors import InsighteraError
+from ml.macros import rendered
 from ml.use_case import UseCase
 
-# Columns that every feature table has (design §3); never features.
-SYSTEM = frozenset(
-    {
-        "valid_from",
-        "valid_to",
-        "is_current",
-        "feature_timestamp",
-        "feature_hash",
-        "system_from",
-        "system_to",
-        "recorded_at",
-        "loaded_at",
-    }
-)
 BINS = 5  # quantiles of a numeric column in the test; NULL is a bin of its own
 # One in five of the chosen may say nothing: trees bear that better than the loss of what says something.
 FALSE_DISCOVERY_RATE = 0.2
@@ -92,7 +80,7 @@ def candidates(
     for column in schema:
         name = bare(column.name, tables)
         what = model_input.kind(column.type)
-        if column.name in spine or name in SYSTEM or name in use_case.entity_keys:
+        if column.name in spine or name in _audit_columns() or name in use_case.entity_keys:
             continue
         if name in use_case.protected:
             refused[column.name] = "protected attribute"
@@ -197,6 +185,13 @@ def proxies(
             name: _proxy(frame.iloc[rows], kinds, values[rows])
             for name, values in sorted(protected.items())
         }
+
+
+@lru_cache(maxsize=1)
+def _audit_columns() -> frozenset[str]:
+    """Columns that every feature table has beside its features, and the times of raw rows."""
+    held = rendered("duckdb", "feature_table/feature_audit_columns").feature_audit_columns()
+    return frozenset({*held, "recorded_at", "loaded_at"})
 
 
 def _proxy(
