@@ -11,7 +11,7 @@ import shutil
 from datetime import date, timedelta
 from statistics import median
 
-from benchmarks.dbt_build import PROJECT, Run, build, environment, oulad, run
+from benchmarks.dbt_build import PROJECT, build, environment, oulad, run
 
 STATE = PROJECT / "var" / "bench-builds"
 DAY = date(2014, 5, 14)  # presentation 2014B at full swing
@@ -31,8 +31,9 @@ def main() -> None:
     span = ("--from", str(DAY), "--to", str(last), "--every", "1d")
     replayed = run("insightera", "replay", *span, within=daily)
     steps = [int(seconds) for seconds in re.findall(r"\((\d+) s\)$", replayed.output, re.MULTILINE)]
-    following = build(within=daily, as_of=str(last + timedelta(days=1)))
-    again = build(within=daily, as_of=str(last + timedelta(days=1)))
+    next_day = str(last + timedelta(days=1))
+    following = build(within=daily, as_of=next_day)
+    again = build(within=daily, as_of=next_day)
     each = ", ".join(str(seconds) for seconds in steps[1:])
     lines = [
         "# Whole builds of OULAD",
@@ -46,15 +47,13 @@ def main() -> None:
         "| build | wall, s | peak, GB | share of the first |",
         "|---|---|---|---|",
     ]
-    for name, (seconds, peak, _) in (
-        ("first, of everything", whole),
-        (f"first, as of {DAY}", first),
-        (
-            f"a following day as a step of `insightera replay` (median of {each})",
-            Run(median(steps[1:]), replayed.peak, ""),
-        ),
-        ("a following day as a `dbt build` of its own", following),
-        ("the same again", again),
+    step = f"a following day as a step of `insightera replay` (median of {each})"
+    for name, seconds, peak in (
+        ("first, of everything", whole.seconds, whole.peak),
+        (f"first, as of {DAY}", first.seconds, first.peak),
+        (step, median(steps[1:]), replayed.peak),
+        ("a following day as a `dbt build` of its own", following.seconds, following.peak),
+        ("the same again", again.seconds, again.peak),
     ):
         share = seconds / whole.seconds
         lines.append(f"| {name} | {seconds:.0f} | {peak:.1f} | {share:.0%} |")

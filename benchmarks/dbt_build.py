@@ -12,7 +12,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 class Run(NamedTuple):
-    """What a command took, and what it printed."""
+    """What a command took, and what it printed: on the screen too, as it came."""
 
     seconds: float
     peak: float  # GB, of the largest process
@@ -56,8 +56,11 @@ def run(command: str, *arguments: str, within: dict[str, str]) -> Run:
         [program, *arguments], cwd=PROJECT, env=within, stdout=subprocess.PIPE, text=True
     )
     with process.stdout:
-        output = process.stdout.read()
+        lines = []
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"{output}{command} failed in {within['INSIGHTERA_HOME']}")
-    return Run(time.monotonic() - began, usage.ru_maxrss / 1e6, output)
+        sys.exit(f"{command} failed in {within['INSIGHTERA_HOME']}")
+    return Run(time.monotonic() - began, usage.ru_maxrss / 1e6, "".join(lines))

@@ -1,7 +1,7 @@
 """dbt in this process, as often as it is asked.
 
-A process that builds again has imported what the next build needs, and the operating system holds
-its memory: of a small build that is a third (`benchmarks/builds.md`).
+A process that builds again has imported what the next build needs: of a small build that is a
+third (`benchmarks/builds.md`).
 """
 
 import gc

@@ -57,7 +57,7 @@ def replay_step(instant: datetime, select: str, *, again: bool) -> str:
     ):
         done = builds.run_dbt(*arguments)
     if not done.success:
-        lines = [*log.read_text().strip().splitlines(), *str(done.exception or "").splitlines()]
+        lines = (log.read_text().strip() or str(done.exception)).splitlines()
         failures = [line for line in lines if "ERROR" in line or "FAIL" in line or "AUDIT" in line]
         raise InsighteraError(
             f"The build as of {instant} failed; its log is {log}.\n  "

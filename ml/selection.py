@@ -4,7 +4,6 @@ statistical test.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -75,12 +74,14 @@ def candidates(
     Raises InsighteraError where a mandatory feature is protected, excluded, absent or of no usable
     type.
     """
+    audit = rendered("duckdb", "feature_table/feature_audit_columns").feature_audit_columns()
+    beside = {*audit, "recorded_at", "loaded_at", *use_case.entity_keys}
     kinds: dict[str, str] = {}
     refused: dict[str, str] = {}
     for column in schema:
         name = bare(column.name, tables)
         what = model_input.kind(column.type)
-        if column.name in spine or name in _audit_columns() or name in use_case.entity_keys:
+        if column.name in spine or name in beside:
             continue
         if name in use_case.protected:
             refused[column.name] = "protected attribute"
@@ -185,13 +186,6 @@ def proxies(
             name: _proxy(frame.iloc[rows], kinds, values[rows])
             for name, values in sorted(protected.items())
         }
-
-
-@lru_cache(maxsize=1)
-def _audit_columns() -> frozenset[str]:
-    """Columns that every feature table has beside its features, and the times of raw rows."""
-    held = rendered("duckdb", "feature_table/feature_audit_columns").feature_audit_columns()
-    return frozenset({*held, "recorded_at", "loaded_at"})
 
 
 def _proxy(

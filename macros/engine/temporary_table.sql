@@ -1,5 +1,6 @@
 {% macro temporary_table(name, query) -%}
-    {#- Keeps the rows of a query under a name until `drop_temporary_table`, for this build only.
+    {#- Keeps the rows of a query under a name, in place of what it kept, until `drop_temporary_table`, for this build
+        only.
         Arguments: name, query (SQL).
         Variants differ because Spark has no temporary tables, only views, which it would compute anew for each reader: its
         rows stand in the lake, in the session's own namespace, and survive an executor. -#}
