@@ -100,6 +100,11 @@ def _found(folder: Path, table: Table) -> Found:
         return Found(None, f"select {nulls} where false")
     path = present[0]
     label = f"{table.source}/{path.name}"
+    if not path.is_file():
+        raise InsighteraError(
+            f"{label} is a folder (Spark writes those). Name a single file so, or write one, e.g. "
+            "with coalesce(1)"
+        )
     if path.stat().st_size == 0:
         raise InsighteraError(
             f"{label}: the file is empty (0 bytes). A table without rows is a file with a header "
@@ -135,7 +140,7 @@ def _parquet(path: Path, label: str) -> tuple[list[str], str]:
         header = pq.read_schema(path).names
     except (OSError, ValueError) as error:
         raise InsighteraError(f"{label}: not a readable Parquet file ({error})") from error
-    return header, f"read_parquet({_literal(str(path))})"
+    return header, f"read_parquet({_literal(_no_pattern(path))})"
 
 
 def _csv(path: Path, label: str) -> tuple[list[str], str]:
@@ -146,7 +151,7 @@ def _csv(path: Path, label: str) -> tuple[list[str], str]:
         raise InsighteraError(f"{label}: the first line holds no header")
     columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in header)
     scan = (
-        f"read_csv({_literal(str(path))}, auto_detect=false, header=true, delim=',', quote='\"', "
+        f"read_csv({_literal(_no_pattern(path))}, auto_detect=false, header=true, delim=',', quote='\"', "
         f"escape='\"', columns={{{columns}}})"
     )
     return header, scan
@@ -157,15 +162,23 @@ def _check_utf8(path: Path, label: str) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = 0
     with path.open("rb") as handle:
-        while chunk := handle.read(_CHUNK):
+        while True:
+            chunk = handle.read(_CHUNK)
             try:
-                decoder.decode(chunk)
+                decoder.decode(chunk, final=not chunk)  # at the end no character may be half
             except UnicodeDecodeError as error:
                 raise InsighteraError(
                     f"{label}: not UTF-8 (near byte {offset + error.start}). Convert it, e.g. "
                     f"iconv -f latin1 -t utf-8 {path.name} > converted.csv"
                 ) from error
+            if not chunk:
+                return
             offset += len(chunk)
+
+
+def _no_pattern(path: Path) -> str:
+    """The path for DuckDB, which would take `*`, `?` and `[` in it for a pattern over many files."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
 
 
 def _literal(text: str) -> str:

@@ -1,5 +1,6 @@
 """Bad input: a clear error or quarantine, never a traceback, nothing lost."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +90,29 @@ def test_latin_1_is_refused(folder: Path) -> None:
     message = refusal(folder)
     assert "siakad/mahasiswa.csv: not UTF-8 (near byte " in message
     assert "iconv -f latin1 -t utf-8" in message
+
+
+def test_a_character_cut_off_at_the_end_is_refused(folder: Path) -> None:
+    path = folder / "siakad/nilai.csv"
+    path.write_bytes(path.read_bytes() + "é".encode()[:1])
+    assert "siakad/nilai.csv: not UTF-8 (near byte " in refusal(folder)
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(folder: Path) -> None:
+    (folder / "siakad/nilai.csv").unlink()
+    (folder / "siakad/nilai.csv").mkdir()
+    assert "siakad/nilai.csv is a folder" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["u*", "u?", "u[a-z]"])
+def test_the_folder_is_no_pattern(folder: Path, tmp_path: Path, name: str) -> None:
+    other, odd = tmp_path / "ux", tmp_path / name
+    shutil.copytree(folder, other)
+    folder.rename(odd)
+    with duckdb.connect() as connection:
+        raw.open_raw(connection, odd, contract())
+        rows = connection.execute("select count(*) from raw_siakad.fakultas").fetchone()
+    assert rows == (len((odd / "siakad/fakultas.csv").read_text().splitlines()) - 1,)
 
 
 def test_semicolons_are_named(folder: Path) -> None:
