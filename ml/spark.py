@@ -227,11 +227,11 @@ def _raw_frame(spark: "SparkSession", columns: Sequence[Any], found: "raw.Found"
         read = spark.read.parquet(uri)
     else:
         read = spark.read.csv(uri, header=True, escape='"', multiLine=True, inferSchema=False)
-    held = {name.strip().lower(): name for name in read.columns}
+    read = read.toDF(*[f"column_{place}" for place in range(len(read.columns))])
     return read.select(
         *[
-            F.col(f"`{held[c.name]}`").alias(c.name)
-            if c.name in held
+            F.col(f"column_{found.places[c.name]}").alias(c.name)
+            if c.name in found.places
             else F.lit(None).cast(words.get(c.data_type, c.data_type)).alias(c.name)
             for c in columns
         ]

@@ -1,5 +1,7 @@
 """Bad input: a clear error or quarantine, never a traceback, nothing lost."""
 
+import csv
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 from conftest import University, rewrite
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ml import raw
 from ml.errors import InsighteraError
@@ -113,6 +117,144 @@ def test_the_folder_is_no_pattern(folder: Path, tmp_path: Path, name: str) -> No
         raw.open_raw(connection, odd, contract())
         rows = connection.execute("select count(*) from raw_siakad.fakultas").fetchone()
     assert rows == (len((odd / "siakad/fakultas.csv").read_text().splitlines()) - 1,)
+
+
+GRADE = ",MK1,2022-1,70,B,3,2023-01-10 08:00:00,2023-01-10 08:00:00"
+GRADES = "nim,kode_mk,semester,nilai_angka,nilai_huruf,bobot,recorded_at,loaded_at"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (f"{GRADES}\nS1{GRADE}\nS2,MK1\n", "line 3: 2 values, and the header has 8 names"),
+        (f"{GRADES}\nS1{GRADE},x\n", "line 2: 9 values"),
+        (f'{GRADES}\n"S1{GRADE}\n', "line 2: a quote opens here and is never closed"),
+        (f'{GRADES}\n"S1"x{GRADE}\n', "line 2: text follows a closing quote"),
+        (f"{GRADES}\r\nS1{GRADE}\r\nS2{GRADE}\n", "line 3: ends with LF, the header with CR LF"),
+        (f"{GRADES}\nS1\0{GRADE}\n", "line 2: a NUL character"),
+        (f"nim,{GRADES}\nS1,S1{GRADE}\n", "column nim stands twice"),
+        (f"{GRADES.replace(',', chr(9))}\n", "separated by tabs"),
+    ],
+)
+def test_the_form_of_a_csv_is_looked_at_before_the_build(
+    folder: Path, rows: str, words: str
+) -> None:
+    (folder / "siakad/nilai.csv").write_bytes(rows.encode())
+    message = refusal(folder)
+    assert "siakad/nilai.csv" in message
+    assert words in message
+
+
+@pytest.mark.parametrize("header", [f",{GRADES},", f"x,{GRADES},x", f"select,{GRADES},{'y' * 200}"])
+def test_columns_that_the_contract_does_not_know_may_be_called_anything(
+    folder: Path, header: str
+) -> None:
+    (folder / "siakad/nilai.csv").write_text(f"{header}\n0,S1{GRADE},\n")
+    with duckdb.connect() as connection:
+        raw.open_raw(connection, folder, contract())
+        rows = connection.execute("select nim, kode_mk from raw_siakad.nilai").fetchall()
+    assert rows == [("S1", "MK1")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "siakad/nilai.csv.gz",
+        "siakad/nilai.CSV",
+        "siakad/Nilai.csv",
+        "Siakad/nilai.csv",
+        "siakad/nilai/part-0.csv",
+        "siakad/2024/nilai.csv",
+        "siakad/nilai.txt",
+        "siakad/nilai",
+        "nilai.csv",
+        "extracts/siakad/nilai.csv",
+        "nilai.zip",
+    ],
+)
+def test_what_is_there_and_not_read_is_refused(folder: Path, name: str) -> None:
+    (folder / "siakad/nilai.csv").unlink()
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(f"{GRADES}\n")
+    assert str(Path(name).parent if name.count("/") > 1 else name) in refusal(folder)
+
+
+def test_a_link_to_nowhere_is_refused(folder: Path) -> None:
+    (folder / "siakad/nilai.csv").unlink()
+    (folder / "siakad/nilai.csv").symlink_to(folder / "gone.csv")
+    assert "siakad/nilai.csv is no file (a link to nowhere?)" in refusal(folder)
+
+
+def test_notes_may_lie_beside_the_tables(folder: Path) -> None:
+    for name in ("README", "notes.txt", "siakad/README.md", ".DS_Store", "siakad/.nilai.csv.swp"):
+        (folder / name).write_text("how these were made")
+    assert len(raw.examine(folder, contract())) == len(contract())
+
+
+# what a rough file's values, ends and names may be
+VALUES = (
+    "S1",
+    "",
+    " ",
+    "70",
+    "é",
+    '"a,b"',
+    '"a\nb"',
+    '"a""b"',
+    'a"b',
+    '"a"b',
+    ' "a"',
+    '"',
+    "\\",
+    "\t",
+    "\0",
+)
+ENDS = st.sampled_from([("\n",), ("\r\n",), ("\r",), ("\n", "\r\n")])
+
+
+@st.composite
+def rough_csv(draw: st.DrawFn) -> bytes:
+    """A file of grades as people's exports are: mostly right."""
+    names = [
+        *GRADES.split(","),
+        *draw(st.lists(st.sampled_from(["", "x", "NIM", "a b"]), max_size=2)),
+    ]
+    ends = draw(ENDS)
+    value = st.sampled_from(VALUES)
+    width = st.one_of(st.just(len(names)), st.just(len(names)), st.integers(1, 10))
+    row = width.flatmap(lambda n: st.lists(value, min_size=n, max_size=n)).map(",".join)
+    lines = draw(st.lists(st.one_of(row, row, row, st.just("")), max_size=5))
+    text = "".join(line + draw(st.sampled_from(ends)) for line in [",".join(names), *lines])
+    encoded = text.encode(
+        draw(st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "latin-1", "utf-16"]))
+    )
+    return encoded[: len(encoded) - draw(st.sampled_from([0, 0, 0, 1, 2]))]
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(content=rough_csv())
+def test_a_rough_csv_is_read_as_written_or_refused_in_words(tmp_path: Path, content: bytes) -> None:
+    """As many rows as Python's csv counts, each with the student it names, or one message."""
+    path = tmp_path / "siakad/nilai.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    try:
+        with duckdb.connect() as connection:
+            raw.open_raw(connection, tmp_path, contract())
+            seen = connection.execute("select trim(nim) from raw_siakad.nilai").fetchall()
+    except InsighteraError as error:
+        assert "siakad/nilai.csv" in str(error)  # noqa: PT017  (either outcome is right)
+        return
+    names, *rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    place = [name.lower() for name in names].index("nim")
+    written = [
+        (row[place].strip(" ").removeprefix('"').removesuffix('"') or None) for row in rows if row
+    ]
+    assert [(name or "").strip('"') or None for (name,) in seen] == [
+        (name or "").strip('"') or None for name in written
+    ]
 
 
 def test_semicolons_are_named(folder: Path) -> None:
