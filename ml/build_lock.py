@@ -15,24 +15,39 @@ def take() -> None:
     `release`.
 
     `INSIGHTERA_WAIT` (seconds, default 0) is how long a second build waits for the first. Raises
-    InsighteraError that names the process at work.
+    InsighteraError that names the process at work, or the folder that cannot be written.
     """
     home = settings.home()
     if str(home) in _held:
         return
-    home.mkdir(parents=True, exist_ok=True)
     owner = home / "build.pid"
-    lock = FileLock(home / "build.lock")
     try:
-        lock.acquire(timeout=float(os.environ.get("INSIGHTERA_WAIT", "0")))
+        home.resolve().mkdir(parents=True, exist_ok=True)
+        lock = FileLock(home / "build.lock")
+        lock.acquire(timeout=_patience())
+        owner.write_text(str(os.getpid()))
     except Timeout as error:
         pid = owner.read_text().strip() if owner.exists() else "unknown"
         raise InsighteraError(
             f"Another build (process {pid}) is at work in {home}. Wait for it to end, let this "
             "one wait (INSIGHTERA_WAIT=600), or build elsewhere (INSIGHTERA_HOME=...)."
         ) from error
-    owner.write_text(str(os.getpid()))
+    except OSError as error:
+        raise InsighteraError(
+            f"The state folder {home} cannot be written: {error.strerror or error}. Change its "
+            "permissions, free space there, or build elsewhere (INSIGHTERA_HOME=...)."
+        ) from error
     _held[str(home)] = lock
+
+
+def _patience() -> float:
+    given = os.environ.get("INSIGHTERA_WAIT", "") or "0"
+    try:
+        return max(0.0, float(given))
+    except ValueError as error:
+        raise InsighteraError(
+            f"INSIGHTERA_WAIT={given} is no number of seconds. Write 600, or unset it."
+        ) from error
 
 
 def release() -> None:

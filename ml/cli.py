@@ -5,10 +5,11 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -60,8 +61,19 @@ def main() -> None:
     try:
         app()
     except InsighteraError as error:
-        errors.print(f"[bold red]Error:[/] {error}", highlight=False, markup=True, soft_wrap=True)
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(
+            f"{error.filename}: {error.strerror}. Change its permissions, free space there, or name "
+            "another place (INSIGHTERA_HOME for the state, --out for a file)."
+        )
+
+
+def _refuse(message: str) -> NoReturn:
+    errors.print(f"[bold red]Error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 def _progress() -> Progress:

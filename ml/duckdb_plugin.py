@@ -1,6 +1,7 @@
 """dbt-duckdb's way into the project: one build at a time, raw files opened, Iceberg readable."""
 
 import gc
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,14 @@ class Plugin(BasePlugin):  # type: ignore[misc]
     """Named in `profiles/profiles.yml`; dbt-duckdb makes one per process, before it connects."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:  # noqa: ARG002
-        """Take the build lock, so that two builds never mix; it goes with the process."""
-        home = settings.home()
-        if Path(self.creds.path).resolve() != settings.warehouse():
-            raise DbtRuntimeError(
-                f"The profile builds {Path(self.creds.path).resolve()}, but state lives in {home}. "
-                "Run dbt from the project's folder, or set INSIGHTERA_HOME to an absolute path."
-            )
+        """Take the build lock, so that two builds never mix, and say which file is built; the lock goes with
+        the process.
+        """
         try:
             build_lock.take()
         except InsighteraError as error:
             raise DbtRuntimeError(str(error)) from error
+        self.creds.path = str(settings.warehouse())
         gc.freeze()  # the manifest stays to the end: looking through it for garbage costs a tenth
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
@@ -36,7 +34,8 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         try:
             self._same_raw(conn, folder)
             if folder is not None:
-                raw.open_raw(conn, folder, contract())
+                found = raw.open_raw(conn, folder, contract())
+                self._nothing_vanished(conn, found)
         except InsighteraError as error:
             raise DbtRuntimeError(str(error)) from error
 
@@ -52,3 +51,15 @@ class Plugin(BasePlugin):  # type: ignore[misc]
                 f"{settings.home()} was built from {rows[0][0]}, and now the raw data is {name}. "
                 "Give each its own state: set INSIGHTERA_HOME to a new folder."
             )
+
+    def _nothing_vanished(self, conn: duckdb.DuckDBPyConnection, found: Collection[str]) -> None:
+        """Refuse to build on fewer raw tables than an earlier build of this home read."""
+        conn.execute("create table if not exists main.raw_tables_read (path varchar primary key)")
+        before = {path for (path,) in conn.execute("from main.raw_tables_read").fetchall()}
+        raw.refuse_vanished(before - set(found))
+        gone = before - set(found)
+        if gone:
+            conn.execute("delete from main.raw_tables_read where list_contains(?, path)", [[*gone]])
+        new = [[path] for path in found if path not in before]
+        if new:
+            conn.executemany("insert into main.raw_tables_read values (?)", new)

@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from ml import settings
 from ml.errors import InsighteraError
-from ml.predictions import instant
+from ml.instants import instant
 from ml.sql import identifier
 
 

@@ -495,7 +495,7 @@ def _open(uri: str, warehouse: str) -> "Catalog":
 
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    location = warehouse if "://" in warehouse else Path(warehouse).resolve().as_uri()
+    location = warehouse if "://" in warehouse else Path(warehouse).absolute().as_uri()
     try:
         catalog = SqlCatalog("lake", uri=uri, warehouse=location)
     except OperationalError:  # another process created the catalog's tables at the same moment

@@ -7,7 +7,7 @@ its latest row with `prediction_timestamp` at or before it.
 import json
 import os
 import tempfile
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ml import engine, lake
 from ml.errors import InsighteraError
+from ml.instants import instant, now
 from ml.sql import identifier, identifiers
 
 ENTITY_KEYS = "insightera.entity-keys"  # table properties that scoring sets
@@ -43,6 +44,8 @@ def show(
     if snapshot is not None and branch is not None:
         raise InsighteraError("Give --snapshot or --branch, not both: a branch is one snapshot.")
     chosen = None if snapshot is None else snapshot_id(snapshot)
+    if as_of is None and snapshot is None and branch is None:
+        as_of = now()  # what a wrong clock once published ahead of time is not in force yet
     return current(
         table, as_of=None if as_of is None else instant(as_of), snapshot=chosen, branch=branch
     )
@@ -202,19 +205,6 @@ def entity_keys(table: str) -> tuple[str, ...]:
 def tables() -> list[str]:
     """The prediction tables in the lake."""
     return [name for name in lake.tables() if ENTITY_KEYS in lake.properties(name)]
-
-
-def instant(value: str | datetime) -> datetime:
-    """A time as a person writes it (`2014-02-01`, `2014-02-01T08:00:00+07:00`), as naive UTC."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-        except ValueError:
-            raise InsighteraError(
-                f"{value!r} is no time. Write 2014-02-01 or 2014-02-01T08:00:00 (UTC unless it "
-                "ends in an offset such as +07:00)."
-            ) from None
-    return value if value.tzinfo is None else value.astimezone(timezone.utc).replace(tzinfo=None)
 
 
 def snapshot_id(value: str | int) -> int:

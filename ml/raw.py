@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,15 +33,37 @@ _DATA = frozenset(
 )  # what is data wherever it lies
 
 
-def open_raw(connection: duckdb.DuckDBPyConnection, folder: Path, tables: Sequence[Table]) -> None:
+def open_raw(
+    connection: duckdb.DuckDBPyConnection, folder: Path, tables: Sequence[Table]
+) -> list[str]:
     """Create the view `raw_<source>.<table>` over each file; an absent table is an empty view.
 
-    Raises InsighteraError as `examine` does.
+    Returns the tables that have a file, as `<source>/<table>`. Raises InsighteraError as `examine`
+    does.
     """
-    for table, select in examine(folder, tables):
+    read = []
+    for table, found in files(folder, tables):
+        select = found.select
+        if found.path is not None:
+            read.append(table.path)
         connection.execute(f'create schema if not exists "raw_{table.source}"')
         connection.execute(
             f'create or replace view "raw_{table.source}"."{table.name}" as {select}'
+        )
+    return read
+
+
+def refuse_vanished(tables: Collection[str]) -> None:
+    """Raises InsighteraError for raw tables that an earlier build read and that have no file any more,
+    but for those that `$INSIGHTERA_GONE` (names with commas) accepts.
+    """
+    accepted = {name.strip() for name in os.environ.get("INSIGHTERA_GONE", "").split(",")}
+    vanished = sorted(set(tables) - accepted)
+    if vanished:
+        raise InsighteraError(
+            f"An earlier build of this home read {', '.join(vanished)}, and the raw folder holds no file of "
+            "it now: what was built on it would empty without a word. Put the file back; or, where the "
+            f"table is given up, say so once: INSIGHTERA_GONE={','.join(vanished)}"
         )
 
 

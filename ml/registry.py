@@ -470,7 +470,7 @@ def _experiment(client: "MlflowClient") -> str:
         return str(held.experiment_id)
     location = settings.mlflow_artifacts()
     if "://" not in location:
-        location = Path(location).resolve().as_uri()
+        location = Path(location).absolute().as_uri()
     return str(client.create_experiment(EXPERIMENT, artifact_location=location))
 
 

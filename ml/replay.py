@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ import duckdb
 
 from ml import builds, lake, predictions, settings
 from ml.errors import InsighteraError
+from ml.instants import past_instant
 
 _STEP = re.compile(r"^([1-9]\d*)([dw])$")
 
@@ -26,7 +27,7 @@ def steps(first: str, last: str, every: str) -> list[datetime]:
             f"--every {every!r} is no step: write days or weeks, such as 1d or 4w."
         )
     length = timedelta(days=int(match[1]) * (7 if match[2] == "w" else 1))
-    start, end = _instant(first, "--from"), _instant(last, "--to")
+    start, end = past_instant(first, "--from"), past_instant(last, "--to")
     if end < start:
         raise InsighteraError(f"--to {last} lies before --from {first}.")
     return [start + length * n for n in range((end - start) // length + 1)]
@@ -39,7 +40,7 @@ def replay_step(instant: datetime, select: str, *, again: bool) -> str:
     `again`: not the first of the replay, so unit tests would find what they found. Raises
     InsighteraError, which says where to read on, where the build fails.
     """
-    logs = settings.home() / "replay"
+    logs = settings.home().resolve() / "replay"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{instant:%Y-%m-%dT%H%M}.log"
     arguments = ["--no-use-colors", "build"]
@@ -47,7 +48,7 @@ def replay_step(instant: datetime, select: str, *, again: bool) -> str:
     arguments += ["--exclude-resource-type", "unit_test"] if again else []
     environment = {
         "DBT_PROFILES_DIR": str(settings.PROJECT / "profiles"),
-        "INSIGHTERA_AS_OF": f"{instant:%Y-%m-%d %H:%M:%S}",
+        "INSIGHTERA_AS_OF": instant.isoformat(sep=" "),
     }
     with (
         log.open("w") as handle,
@@ -64,13 +65,20 @@ def replay_step(instant: datetime, select: str, *, again: bool) -> str:
             + "\n  ".join((failures or lines)[-8:])
             + "\nMend it and run the same replay again: finished steps do nothing the second time."
         )
-    return summary()
+    built = {result.node.name for result in getattr(done.result, "results", [])}
+    if not built and not again:
+        raise InsighteraError(
+            f"--select {select!r} matches nothing that can be built, so nothing was. "
+            "`dbt ls` lists what there is; names are those of the models."
+        )
+    return summary(built)
 
 
-def summary() -> str:
+def summary(built: Collection[str] | None = None) -> str:
     """One line on the build that ended last: model decision, rows scored, predictions published.
 
-    Raises InsighteraError where DuckDB built nothing here.
+    `built`: of these nodes only, else of all that there are. Raises InsighteraError where DuckDB
+    built nothing here.
     """
     if not settings.warehouse().exists():
         raise InsighteraError(f"Nothing is built in {settings.home()} yet. Run `make build` first.")
@@ -80,7 +88,7 @@ def summary() -> str:
             for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()
         }
         parts = []
-        for name in sorted(tables):
+        for name in sorted(tables if built is None else tables.intersection(built)):
             schema = "published" if name.startswith("published_") else "ml"
             if name.startswith("train_"):
                 row = connection.table(f"{schema}.{name}").project("decision").fetchone()
@@ -103,16 +111,6 @@ def summary_of_lake() -> str:
     for name in predictions.tables():
         parts.append(f"{predictions.current(name).num_rows:,} published in all")
     return "; ".join(parts) or "built"
-
-
-def _instant(text: str, option: str) -> datetime:
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InsighteraError(
-            f"{option} {text!r} is no instant: write 2014-02-01 or 2014-02-01T06:00 (UTC)."
-        ) from error
-    return value.replace(tzinfo=None)
 
 
 @contextmanager

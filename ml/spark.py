@@ -122,7 +122,7 @@ def configuration() -> dict[str, str]:
         # PyIceberg makes the catalog's tables. Iceberg's own look for them leaves a statement open,
         # and so a lock on an SQLite file that no other connection can ever write again.
         f"{catalog}.jdbc.init-catalog-tables": "false",
-        f"{catalog}.warehouse": lake if "://" in lake else Path(lake).resolve().as_uri(),
+        f"{catalog}.warehouse": lake if "://" in lake else Path(lake).absolute().as_uri(),
         f"{catalog}.default-namespace": "main",
         # another process's commits show at once
         f"{catalog}.cache-enabled": "false",
@@ -204,7 +204,16 @@ def _open_raw(spark: "SparkSession") -> None:
     folder = settings.raw()
     if folder is None:
         return
-    for table, found in raw.files(folder, contract()):
+    tables = raw.files(folder, contract())
+    raw.refuse_vanished(
+        {
+            table.path
+            for table, found in tables
+            if found.path is None
+            and _stamp(spark, f"raw_{table.source}", table.name) not in (None, "absent")
+        }
+    )
+    for table, found in tables:
         schema, path = f"raw_{table.source}", found.path
         stamp = "absent" if path is None else f"{path.stat().st_size}-{path.stat().st_mtime_ns}"
         if _stamp(spark, schema, table.name) == stamp:
@@ -261,7 +270,7 @@ def _jdbc(address: str) -> dict[str, str]:
     kind = url.get_backend_name()
     if kind == "sqlite":
         return {
-            "uri": f"jdbc:sqlite:file:{Path(url.database or '').resolve()}",
+            "uri": f"jdbc:sqlite:file:{Path(url.database or '').absolute()}",
             "jdbc.busy_timeout": "60000",  # PyIceberg writes the same file
             "clients": "1",  # SQLite has one writer: its connections would only wait for each other
         }

@@ -16,7 +16,7 @@ import pytest
 from conftest import PROJECT, University, within
 from filelock import FileLock
 
-from ml import cli, lake
+from ml import cli, lake, predictions
 
 pytestmark = pytest.mark.slow
 
@@ -225,12 +225,30 @@ def test_mistakes_are_answered_in_words(demo: University) -> None:
         (("models", "promote", "student_dropout", "99", "--reason", "try"), "99"),
         (("replay", "--from", "2024-01-01", "--to", "2023-01-01"), "before"),
         (("replay", "--from", "2024-01-01", "--to", "2024-02-01", "--every", "fortnight"), "4w"),
+        (("replay", "--from", "2024-03-01", "--to", "2204-01-01"), "in the future"),
+        (
+            ("replay", "--from", "2024-03-01", "--to", "2024-03-01", "--select", "no_such"),
+            "no_such",
+        ),
+        (("predictions", "show", "--out", str(demo.home / "mlflow.db" / "x.csv")), "mlflow.db"),
         (("import", "oulad", str(demo.home), "--out", str(demo.home / "raw")), "studentInfo"),
     ):
         done = insightera(demo, *arguments)
         assert done.returncode == 2, (arguments, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr, arguments
         assert expected in done.stderr, (arguments, done.stderr)
+
+
+def test_what_a_wrong_clock_published_ahead_of_time_is_not_in_force(demo: University) -> None:
+    """`predictions show` answers with what was predicted up to now; `--as-of` may ask further."""
+    with within(PROJECT, demo.env()):
+        held = predictions.show("student_dropout_risk")
+        newest = max(held["prediction_timestamp"].to_pylist())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(predictions, "now", lambda: newest - timedelta(microseconds=1))
+            early = predictions.show("student_dropout_risk")
+        assert newest not in early["prediction_timestamp"].to_pylist()
+        assert predictions.show("student_dropout_risk", as_of="2999-01-01").equals(held)
 
 
 def test_an_altered_model_is_refused_in_words(demo: University) -> None:

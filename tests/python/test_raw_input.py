@@ -8,11 +8,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import University, rewrite
+from conftest import PROJECT, University, rewrite, within
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml import raw
+from ml import build_lock, lake, raw, registry
 from ml.errors import InsighteraError
 from ml.raw_files import contract
 
@@ -344,3 +344,52 @@ def test_one_home_never_mixes_two_universities(
     assert done.returncode != 0
     assert f"was built from {folder}" in done.stdout
     assert "INSIGHTERA_HOME" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_table_that_was_read_before_may_not_vanish(
+    folder: Path, university: Callable[..., University]
+) -> None:
+    here = university(folder)
+    here.build("--select", "this_build")
+    (folder / "siakad/nilai.csv").unlink()
+    done = here.dbt("build", "--select", "this_build")
+    assert done.returncode != 0
+    assert "An earlier build of this home read siakad/nilai" in done.stdout
+    assert "Traceback" not in done.stdout
+    here.build("--select", "this_build", INSIGHTERA_GONE="siakad/nilai")
+    here.build("--select", "this_build")
+
+
+@pytest.mark.slow
+def test_a_university_without_a_row_is_built_and_said_so(
+    folder: Path, university: Callable[..., University]
+) -> None:
+    for path in folder.glob("*/*.csv"):
+        path.write_text(path.read_text().splitlines()[0] + "\n")
+    here = university(folder)
+    assert "NO ROWS" in here.build("--select", "this_build")
+    assert here.query("select as_of from staging.this_build")[0][0] is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["C# uni", "50%20off", "d'accord ü", "a[b]*"])
+def test_a_home_may_be_called_anything(small_raw: Path, tmp_path: Path, name: str) -> None:
+    here = University(tmp_path / "homes" / name, small_raw, tmp_path / "target")
+    here.build("--select", "this_build")
+    with within(PROJECT, here.env()):
+        assert lake.tables() == []
+        assert registry.list_versions() == []
+    assert [path.name for path in (tmp_path / "homes").iterdir()] == [name]
+    assert (here.home / "warehouse.duckdb").exists()
+
+
+@pytest.mark.parametrize("home", ["what?x", "file/below"])
+def test_a_home_that_cannot_be_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("INSIGHTERA_HOME", str(tmp_path / home))
+    with pytest.raises(InsighteraError, match="INSIGHTERA_HOME"):
+        build_lock.take()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

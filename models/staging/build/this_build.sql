@@ -1,12 +1,7 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', post_hook='{{ say_where_no_row_is() }}') }}
 
 {#- The environment's instant is read by this file alone; --vars makes dbt parse the whole project again. -#}
-{%- set instant = var('as_of') or env_var('INSIGHTERA_AS_OF', '') -%}
-{%- if instant and not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+)?', instant) -%}
-    {%- do exceptions.raise_compiler_error(
-        'as_of is "' ~ instant ~ '", which is no instant: write 2024-03-01 or 2024-03-01 06:00 (UTC).'
-    ) -%}
-{%- endif -%}
+{%- set given = var('as_of') or env_var('INSIGHTERA_AS_OF', '') -%}
 
 with
 loaded as (
@@ -26,10 +21,10 @@ newest as (
 
 final as (
     select
-        {% if instant -%}
-        cast('{{ instant }}' as timestamp)
+        {% if given -%}
+        {{ instant(given) }}
         {%- else -%}
-        newest.loaded_at + interval '1 microsecond'
+        coalesce(newest.loaded_at + interval '1 microsecond', {{ build_started_at() }})
         {%- endif %} as as_of,
         '{{ invocation_id }}' as run_id,
         {{ text_literal(use_cases_as_json()) }} as use_cases,
