@@ -294,9 +294,7 @@ def _train(
         score = evaluation.measure(truth[rival.seen], answers[rival.seen])[metric]
     importances = _importances(validated, judged, truth, metric)
     thresholds = evaluation.by_threshold(truth, answers, use_case.thresholds)
-    bands = evaluation.by_band(
-        truth, answers, rows.entities[split.validation], use_case.thresholds
-    )
+    bands = evaluation.by_band(truth, answers, rows.entities[split.validation], use_case.thresholds)
     cautions = evaluation.band_warnings(bands)
     kinds = final.selection.kinds
     snapshot = lake.replace(
