@@ -50,6 +50,7 @@ studying as (
 final as (
     select
         mahasiswa.fakultas_nama,
+        regexp_replace(mahasiswa.fakultas_nama, '^Fakultas ', '') as fakultas_label,
         mahasiswa.prodi_nama,
         mahasiswa.angkatan,
         studying.semester,

@@ -173,7 +173,9 @@ answers as (
                 || ' columns have drifted since it was trained'
                 || case
                     when drifted.missing_count > 0
-                        then '; in ' || cast(drifted.missing_count as string) || ' of them, how many are missing has changed'
+                        then
+                            '; in ' || cast(drifted.missing_count as string)
+                            || ' of them, how many are missing has changed'
                     else ''
                 end
         end as answer,
