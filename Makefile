@@ -16,7 +16,7 @@ export DBT_PROFILES_DIR := profiles
 .PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint lint-rest lint-sql ci docs bench-oulad bench-builds bench-pit bench-scoring bench-engines bench-cluster bench-drift bench-dashboards lock clean
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/; s/\$$\$$/$$/g' | expand -t 22
 
 install: $(STAMP)  ## the environment, from the lock
 
@@ -72,7 +72,7 @@ dashboards: $(STAMP) $(SUPERSET_STAMP)  ## install, import and serve the dashboa
 dashboards-pictures: $(SUPERSET_STAMP)  ## docs/img/ from the dashboards that `make dashboards` serves; needs Chromium
 	$(SUPERSET)/bin/python superset/look.py --url http://127.0.0.1:$(PORT) --user demo --pictures docs/img \
 		--password "$$(cat $${INSIGHTERA_HOME:-var}/superset/demo_password)" \
-		dropout-risk=10 academic-overview=10 model-health=9 > /dev/null
+		dropout-risk=12 academic-overview=11 model-health=10 > /dev/null
 
 $(SUPERSET_STAMP): requirements/superset.lock
 	@$(SUPERSET_PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \

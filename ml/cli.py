@@ -1,9 +1,11 @@
 """The command `insightera`. Each command is a few lines over a module that knows its business."""
 
-import json
+import itertools
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -11,10 +13,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from typer.core import TyperOption
 
-from ml import settings
+from ml import screen, settings
 from ml.errors import InsighteraError
+from ml.screen import Column, Format
 
 app = typer.Typer(
     name="insightera",
@@ -37,23 +40,38 @@ app.add_typer(dashboards, name="dashboards")
 console = Console()
 errors = Console(stderr=True)
 DEFAULT_TABLE = "student_dropout_risk"
-# For machines: on a screen they would push out what a person looks for.
-LONG_COLUMNS = frozenset(
-    {
-        "dropout_probability",
-        "feature_hash",
-        "feature_timestamp",
-        "inference_type",
-        "model_name",
-        "prediction_date",
-        "predicted_dropout",
-        "run_id",
-    }
-)
 TableOption = Annotated[str, typer.Option("--table", help="Prediction table in the lake.")]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Write to this .parquet or .csv instead of the screen.")
+    Path | None,
+    typer.Option("--out", help="Write to this .parquet, .csv or .json; - is the screen, as CSV."),
 ]
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="For a person, or for a machine: everything.")
+]
+
+
+def _display_type(option: TyperOption, ctx: Any) -> str | None:
+    """What help says of an option's value: nothing where it takes none (Typer says `<bool>`)."""
+    return None if option.is_flag else option.display_type(ctx)
+
+
+TyperOption.display_type_rich = _display_type  # type: ignore[method-assign, assignment]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"insightera {installed('insightera')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which this is."),
+    ] = False,
+) -> None:
+    """Machine learning inside the warehouse: demo data, imports, replays, predictions, models."""
 
 
 def main() -> None:
@@ -86,41 +104,20 @@ def _progress() -> Progress:
     )
 
 
-def _show(rows: Any, title: str, most: int = 20) -> None:
-    """Print an Arrow table: the first rows, the columns a person reads, and what is left out."""
-    if rows.num_rows == 0:
+def _give(
+    rows: Any, title: str, out: Path | None, form: Format, view: Callable[[Any], list[Column]]
+) -> None:
+    """An Arrow table to where it is wanted; `view` makes a person's columns of its first rows."""
+    if out is not None:
+        said = screen.write(rows, out, form)
+        if said:
+            console.print(said, soft_wrap=True)
+    elif form is not Format.table:
+        screen.give(rows.to_pylist(), form)
+    elif rows.num_rows == 0:
         console.print(f"{title}: none.")
-        return
-    shown = [name for name in rows.column_names if name not in LONG_COLUMNS]
-    table = Table(title=title)
-    for name in shown:
-        table.add_column(name, overflow="fold")
-    for row in rows.slice(0, most).to_pylist():
-        table.add_row(*(_cell(name, row[name]) for name in shown))
-    console.print(table)
-    if rows.num_rows > most or len(shown) < rows.num_columns:
-        console.print(
-            f"{min(most, rows.num_rows)} of {rows.num_rows:,} rows, {len(shown)} of "
-            f"{rows.num_columns} columns. `--out FILE.parquet|csv` writes them all."
-        )
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if name == "contributing_factors":
-        factors = json.loads(value)
-        return ", ".join(f"{f['feature']} {f['contribution']:+.2f}" for f in factors[:3])
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
-
-
-def _give(rows: Any, title: str, out: Path | None) -> None:
-    from ml import predictions as library
-
-    if out is None:
-        _show(rows, title)
     else:
-        console.print(f"{rows.num_rows:,} rows written to {library.write(rows, out)}")
+        screen.show(console, title, view(rows.slice(0, screen.MOST).to_pylist()), rows.num_rows)
 
 
 @app.command()
@@ -193,18 +190,56 @@ def replay(
 def features_get(
     nim: Annotated[str, typer.Argument(help="Student number.")],
     as_of: Annotated[str, typer.Option("--as-of", help="Instant, UTC; default: now.")] = "",
+    form: FormatOption = Format.table,
 ) -> None:
     """Every feature of one student as valid at an instant, with when it could be known."""
-    from ml.feature_store import lookup
+    from ml.feature_store import AUDIT, lookup
 
-    for name, rows in lookup(nim, as_of).items():
-        if rows.num_rows == 0:
-            console.print(f"[bold]{name}[/]: nothing known then.")
+    found = {name: rows.to_pylist() for name, rows in lookup(nim, as_of).items()}
+    if form is not Format.table:
+        screen.give(
+            [
+                {"table": name, "column": column, "value": value}
+                for name, rows in found.items()
+                for row in rows
+                for column, value in row.items()
+            ],
+            form,
+        )
+        return
+    for name, rows in found.items():
+        if not rows:
+            console.print(f"[bold]{name}[/]: nothing known then.\n")
             continue
-        table = Table(title=name, show_header=False)
-        for column, value in rows.to_pylist()[0].items():
-            table.add_row(column, "" if value is None else str(value))
-        console.print(table)
+        row = rows[0]
+        shown = [column for column in row if column not in AUDIT and column != "nim"]
+        words = [screen.words_of(column) for column in shown]
+        console.print(
+            f"[bold]{name}[/], {nim}: since {screen.day(row['valid_from'])}, newest record of "
+            f"{screen.day(row['feature_timestamp']) or 'no day'}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        screen.show(
+            console,
+            "",
+            [
+                Column("feature", shown),
+                Column(
+                    "value",
+                    [
+                        screen.value_in_words(row[column], unit)
+                        for column, (_, unit) in zip(shown, words, strict=True)
+                    ],
+                ),
+                Column("what it is", [_with_unit(*both) for both in words], is_text=True),
+            ],
+            len(shown),
+        )
+
+
+def _with_unit(label: str, unit: str) -> str:
+    return label if unit in ("", "share", "category") else f"{label} ({unit})"
 
 
 @predictions.command("show")
@@ -213,6 +248,7 @@ def predictions_show(
     snapshot: Annotated[str, typer.Option(help="As in this Iceberg snapshot.")] = "",
     branch: Annotated[str, typer.Option(help="As on this branch, e.g. a refused audit.")] = "",
     out: OutOption = None,
+    form: FormatOption = Format.table,
     table: TableOption = DEFAULT_TABLE,
 ) -> None:
     """Each entity's latest prediction: now, at an instant, in a snapshot, or on a branch."""
@@ -225,32 +261,132 @@ def predictions_show(
     )
     if out is None and "risk_score" in rows.column_names:
         rows = rows.sort_by([("risk_score", "descending")])
-    _give(rows, table, out)
+    keys = library.entity_keys(table)
+    outcome = library.outcome(table)
+
+    def view(first: list[dict[str, Any]]) -> list[Column]:
+        own = library.own_columns(table)
+        attributes = [name for name in rows.column_names if name not in {*own, *keys}]
+        return [
+            *_texts(first, keys),
+            Column(
+                outcome, [screen.percent(r[f"{outcome}_probability"]) for r in first], right=True
+            ),
+            Column("category", [r["risk_category"] for r in first]),
+            *_texts(first, attributes, rank=2),
+            Column(
+                "most of all",
+                [screen.reason(r["contributing_factors"]) for r in first],
+                rank=1,
+                is_text=True,
+            ),
+        ]
+
+    _give(rows, f"{table}: {_of(rows)}", out, form, view)
+
+
+def _texts(rows: list[dict[str, Any]], names: Sequence[str], rank: int = 0) -> list[Column]:
+    """Columns as they are; of attributes, the last is the first to go."""
+    return [
+        Column(
+            name,
+            ["" if row[name] is None else str(row[name]) for row in rows],
+            rank=rank and rank + number,
+        )
+        for number, name in enumerate(names)
+    ]
+
+
+def _of(rows: Any) -> str:
+    """How many predictions, of which models, made when: what is the same in each row."""
+    versions = sorted(set(rows["model_version"].to_pylist()))
+    days = sorted({screen.day(moment) for moment in rows["prediction_timestamp"].to_pylist()})
+    if not days:
+        return "nothing predicted"
+    made = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return f"{rows.num_rows:,} predicted as of {made}, by version {', '.join(versions)}"
 
 
 @predictions.command("diff")
 def predictions_diff(
     before: Annotated[str, typer.Argument(help="Instant (UTC) or snapshot id.")],
     after: Annotated[str, typer.Argument(help="Instant (UTC) or snapshot id.")],
+    min_change: Annotated[
+        float,
+        typer.Option(
+            "--min-change",
+            help="Leave out who moved by less; 0.05 is five points.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.0,
     out: OutOption = None,
+    form: FormatOption = Format.table,
     table: TableOption = DEFAULT_TABLE,
 ) -> None:
-    """Who appeared, vanished or changed between two instants or snapshots."""
+    """Who appeared, vanished or changed between two instants or snapshots, the largest change
+    first.
+    """
     from ml import predictions as library
 
-    _give(library.diff(table, before, after), f"{table}: {before} to {after}", out)
+    rows = library.diff(table, before, after, min_change=min_change)
+    keys = library.entity_keys(table)
+    changes = rows["change"].to_pylist()
+    counts = ", ".join(
+        f"{changes.count(change):,} {change}"
+        for change in ("changed", "appeared", "vanished")
+        if change in changes
+    )
+
+    def view(first: list[dict[str, Any]]) -> list[Column]:
+        return [
+            *_texts(first, keys),
+            Column("points", [screen.points(r["probability_delta"]) for r in first], right=True),
+            Column("before", [screen.percent(r["probability_before"]) for r in first], right=True),
+            Column("after", [screen.percent(r["probability_after"]) for r in first], right=True),
+            Column("category", [_moved(r["category_before"], r["category_after"]) for r in first]),
+            Column("change", [r["change"] for r in first], rank=1),
+        ]
+
+    title = f"{table}, {before} to {after}"
+    _give(rows, f"{title}: {counts}" if counts else title, out, form, view)
+
+
+def _moved(before: str | None, after: str | None) -> str:
+    return before or "" if before == after else f"{before or 'none'} → {after or 'none'}"
 
 
 @predictions.command("history")
 def predictions_history(
     entity: Annotated[str, typer.Argument(metavar="NIM", help="Student number.")],
     out: OutOption = None,
+    form: FormatOption = Format.table,
     table: TableOption = DEFAULT_TABLE,
 ) -> None:
-    """Every prediction ever published for one entity."""
+    """Every prediction ever published for one entity, oldest first."""
     from ml import predictions as library
 
-    _give(library.history(table, entity), f"{table}: {entity}", out)
+    rows = library.history(table, entity)
+    name = f"{library.outcome(table)}_probability"
+    every = rows[name].to_pylist()
+    steps = [None, *(b - a for a, b in itertools.pairwise(every))]
+
+    def view(first: list[dict[str, Any]]) -> list[Column]:
+        return [
+            Column("as of", [screen.day(r["prediction_timestamp"]) for r in first]),
+            Column(library.outcome(table), [screen.percent(r[name]) for r in first], right=True),
+            Column("points", [screen.points(step) for step in steps[: len(first)]], right=True),
+            Column("category", [r["risk_category"] for r in first]),
+            Column("version", [r["model_version"] for r in first], rank=2),
+            Column(
+                "most of all",
+                [screen.reason(r["contributing_factors"]) for r in first],
+                rank=1,
+                is_text=True,
+            ),
+        ]
+
+    _give(rows, f"{table}: {entity}", out, form, view)
 
 
 @predictions.command("rollback")
@@ -277,30 +413,59 @@ def predictions_rollback(
 @models.command("list")
 def models_list(
     name: Annotated[str, typer.Argument(help="Use case; default: all.")] = "",
+    form: FormatOption = Format.table,
 ) -> None:
-    """Registered versions, with alias, measures and what they were trained on."""
-    from ml import registry
+    """Registered versions, with alias, the decision about each, and when it was trained."""
+    from ml import docs_site, registry
+    from ml.retraining import CAUTION
 
+    known = sorted({*docs_site.use_cases(), *(entry.name for entry in registry.list_versions())})
+    if name and name not in known:
+        raise InsighteraError(f"No use case {name!r}. There are: {', '.join(known)}.")
     versions = registry.list_versions(name or None)
+    if form is not Format.table:
+        screen.give(
+            [
+                {
+                    "model": version.name,
+                    "version": version.version,
+                    "alias": ", ".join(version.aliases),
+                    "as_of": version.as_of,
+                    "decision": version.tags.get("decision"),
+                    "caution": version.tags.get(CAUTION),
+                    "features": list(version.features),
+                    "metrics": dict(version.metrics),
+                }
+                for version in versions
+            ],
+            form,
+        )
+        return
     if not versions:
         console.print("No version registered yet: `make build` trains the first.")
         return
-    table = Table(title="Model versions")
-    for column in ("model", "version", "alias", "as of", "roc_auc", "pr_auc", "brier", "features"):
-        table.add_column(column)
-    for version in versions:
-        table.add_row(
-            version.name,
-            version.version,
-            ", ".join(version.aliases),
-            version.tags.get("as_of", ""),
-            *(
-                f"{version.metrics[m]:.4f}" if m in version.metrics else ""
-                for m in ("roc_auc", "pr_auc", "brier")
-            ),
-            str(len(json.loads(version.tags.get("features", "[]")))),
-        )
-    console.print(table)
+    most = versions[: screen.MOST]
+    screen.show(
+        console,
+        "Model versions",
+        [
+            Column("model", [version.name for version in most]),
+            Column("version", [version.version for version in most], right=True),
+            Column("alias", [", ".join(version.aliases) for version in most]),
+            Column("as of", [screen.day(version.as_of) for version in most]),
+            Column("features", [str(len(v.features)) for v in most], rank=2, right=True),
+            Column("why", [v.tags.get("decision", "") for v in most], is_text=True),
+        ],
+        len(versions),
+    )
+    for version in most:
+        if registry.CHAMPION in version.aliases and version.tags.get(CAUTION):
+            console.print(
+                f"[yellow]Caution[/], {version.name} version {version.version}: "
+                f"{version.tags[CAUTION]}.",
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 @models.command("promote")
@@ -371,15 +536,27 @@ def where(
     target: Annotated[str, typer.Option(help="dbt's target that was built: duckdb or spark.")] = (
         "duckdb"
     ),
+    form: FormatOption = Format.table,
 ) -> None:
     """Say what the last build made, and where to look next."""
-    from ml.replay import summary, summary_of_lake
+    from ml.replay import in_words, made, made_in_lake
 
-    made = summary_of_lake() if target == "spark" else summary()
-    console.print(f"\nBuilt in {settings.home()}: {made}.", highlight=False)
+    parts = made_in_lake() if target == "spark" else made()
+    if form is not Format.table:
+        screen.give(
+            [{"home": str(settings.home()), "subject": of, "said": said} for of, said in parts],
+            form,
+        )
+        return
+    console.print(
+        f"\nBuilt in {settings.home()}: {in_words(parts)}.",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     console.print(
         "Look next:\n"
-        "  insightera predictions show             who is at risk, and why\n"
+        "  insightera predictions show             each prediction, and what is behind it\n"
         "  insightera models list                  the versions behind it\n"
         "  insightera features get NIM             what was known of a student\n"
         f"  {settings.serving()}   what dashboards read\n"
@@ -393,15 +570,22 @@ def where(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(form: FormatOption = Format.table) -> None:
     """Say what is missing on this machine, and how to get it."""
+    from dataclasses import asdict
+
     from ml.doctor import examine
 
     findings = examine()
-    for finding in findings:
-        mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
-        console.print(f"{mark} {finding.what}: {finding.found}", highlight=False)
-        if not finding.ok:
-            console.print(f"        {finding.remedy}", highlight=False)
+    if form is not Format.table:
+        screen.give([asdict(finding) for finding in findings], form)
+    else:
+        for finding in findings:
+            mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
+            console.print(
+                f"{mark} {finding.what}: {finding.found}", highlight=False, soft_wrap=True
+            )
+            if not finding.ok:
+                console.print(f"        {finding.remedy}", highlight=False, soft_wrap=True)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

@@ -1,6 +1,8 @@
 """How good probabilities are: figures and pictures of one model on one set of rows."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -16,6 +18,7 @@ from sklearn.metrics import (
 )
 
 CALIBRATION_BINS = 10
+DEVIATIONS = 1.959964  # of the normal distribution, on either side of 95 %
 # Measure -> (scikit-learn's name for the grid, whether more is better)
 MEASURES = {
     "roc_auc": ("roc_auc", True),
@@ -65,6 +68,88 @@ def by_threshold(
             "recall": hits / float(labels.sum()) if labels.any() else None,
         }
     return found
+
+
+@dataclass(frozen=True)
+class Band:
+    """What a category promised and what came: probabilities from `lower_bound` to below
+    `upper_bound`.
+
+    `mean_probability` and `observed_rate` are None where no row is in the band. `interval`: of the
+    observed rate at 95 %, Wilson's (1927) with the entities as trials, since rows of one entity say
+    nearly the same.
+    """
+
+    category: str
+    lower_bound: float
+    upper_bound: float
+    rows: int
+    entities: int
+    mean_probability: float | None
+    observed_rate: float | None
+    interval: tuple[float, float] | None
+
+
+def by_band(
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    entities: NDArray[Any],
+    thresholds: Mapping[str, float],
+) -> list[Band]:
+    """Each category's promise beside what came, the lowest first. `entities`: one key per row."""
+    ordered = sorted(thresholds.items(), key=lambda item: item[1])
+    uppers = [float(bound) for _, bound in ordered[1:]] + [1.0]
+    found = []
+    for (category, lower), upper in zip(ordered, uppers, strict=True):
+        # who has a probability of 1 is in the highest band
+        held = (probabilities >= lower) & ((probabilities < upper) | (upper == 1.0))
+        rows, people = int(held.sum()), len(np.unique(entities[held]))
+        rate = float(labels[held].mean()) if rows else None
+        found.append(
+            Band(
+                category=category,
+                lower_bound=float(lower),
+                upper_bound=upper,
+                rows=rows,
+                entities=people,
+                mean_probability=float(probabilities[held].mean()) if rows else None,
+                observed_rate=rate,
+                interval=None if rate is None else wilson(rate, people),
+            )
+        )
+    return found
+
+
+def wilson(rate: float, trials: int) -> tuple[float, float]:
+    """Wilson's score interval of a rate at 95 %. Source: Wilson, JASA 22(158), 1927."""
+    square = DEVIATIONS**2 / trials
+    middle = (rate + square / 2) / (1 + square)
+    half = DEVIATIONS * np.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def band_warnings(bands: Sequence[Band]) -> list[str]:
+    """A sentence for each band whose observed rate is outside its bounds, and for each that is no
+    more precise than the band below it. Bands without rows promise nothing.
+    """
+    known = [band for band in bands if band.observed_rate is not None]
+    sentences = []
+    for band in known:
+        rate, (low, high) = band.observed_rate or 0.0, band.interval or (0.0, 1.0)
+        if not band.lower_bound <= rate <= band.upper_bound:
+            chance = low <= band.upper_bound and high >= band.lower_bound
+            sentences.append(
+                f"{band.category} promises {band.lower_bound:.0%} to {band.upper_bound:.0%}, "
+                f"{rate:.0%} came true ({low:.0%} to {high:.0%} at 95 %, {band.entities:,} "
+                f"entities{': it may be chance' if chance else ''})"
+            )
+    for below, above in itertools.pairwise(known):
+        if (above.observed_rate or 0.0) <= (below.observed_rate or 0.0):
+            sentences.append(
+                f"{above.category} came true no more often than {below.category} "
+                f"({above.observed_rate:.0%} and {below.observed_rate:.0%})"
+            )
+    return sentences
 
 
 def pictures(

@@ -8,6 +8,14 @@ from ml.errors import InsighteraError
 from ml.instants import instant
 from ml.sql import identifier
 
+# What `feature_table` adds to every feature table (macros/feature_table/feature_audit_columns.sql).
+AUDIT = frozenset(
+    {
+        *("valid_from", "valid_to", "is_current", "feature_timestamp", "feature_hash"),
+        *("system_from", "system_to"),
+    }
+)
+
 
 def lookup(nim: str, as_of: str = "") -> dict[str, pa.Table]:
     """Each feature table's version of one student, valid at `as_of` (UTC; empty: the newest).

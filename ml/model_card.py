@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ml.evaluation import Band, band_warnings
 from ml.selection import FALSE_DISCOVERY_RATE, Selection
 from ml.use_case import UseCase
 
@@ -34,6 +35,7 @@ class Facts:
     champion_metrics: Mapping[str, float] | None
     champion_version: str | None
     thresholds: Mapping[str, Mapping[str, float | None]]
+    bands: Sequence[Band]
     selection: Selection
     refused: Mapping[str, str]
     importances: Mapping[str, float]
@@ -92,6 +94,7 @@ def write(facts: Facts) -> str:
                     for category, found in facts.thresholds.items()
                 ],
             ),
+            _bands(facts.bands),
             "## Features\n\n"
             f"G-test at a false discovery rate of {FALSE_DISCOVERY_RATE:.0%}; importance is the "
             "drop of "
@@ -127,6 +130,44 @@ def _measures(facts: Facts) -> str:
     ]
     against = f"champion {facts.champion_version}" if other else "no champion to compare with"
     return "## Measures on the validation rows\n\n" + _table(("measure", "this", against), rows)
+
+
+def _bands(bands: Sequence[Band]) -> str:
+    rows = [
+        (
+            band.category,
+            f"{band.lower_bound:.0%} to {band.upper_bound:.0%}",
+            _percent(band.mean_probability),
+            _percent(band.observed_rate),
+            "-" if band.interval is None else " to ".join(f"{end:.0%}" for end in band.interval),
+            f"{band.rows:,}",
+            f"{band.entities:,}",
+        )
+        for band in bands
+    ]
+    warnings = band_warnings(bands)
+    return (
+        "## In each band\n\nWhat a category promises, and for how many of the validation rows it "
+        "came true. The interval is Wilson's at 95 %, with entities as trials: rows of one entity "
+        "say nearly the same.\n\n"
+        + _table(
+            (
+                *("category", "promised", "mean probability", "came true", "interval"),
+                *("rows", "entities"),
+            ),
+            rows,
+        )
+        + "\n\n"
+        + (
+            _list([f"**Warning**: {sentence}." for sentence in warnings])
+            if warnings
+            else "Each band's rate lies within its bounds, and rises from band to band."
+        )
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
 def _features(facts: Facts) -> str:

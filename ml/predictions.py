@@ -21,6 +21,12 @@ from ml.sql import identifier, identifiers
 
 ENTITY_KEYS = "insightera.entity-keys"  # table properties that scoring sets
 OUTCOME = "insightera.outcome"
+# Beside keys, attributes and the outcome's own columns, every prediction has these.
+ENVELOPE = (
+    *("risk_score", "risk_category", "contributing_factors", "feature_timestamp", "feature_hash"),
+    *("model_name", "model_version", "inference_type", "run_id"),
+    *("prediction_timestamp", "prediction_date"),
+)
 LAST_MOVE = "insightera.last-move-by-hand"
 
 # Two versions that scored one entity at one instant (a retraining within a build): the later
@@ -70,15 +76,16 @@ def latest(on: engine.Engine, table: str, *, as_of: datetime | None, **choice: A
     return on.latest(rows, entity_keys(table), LATEST)
 
 
-def diff(table: str, before: str, after: str) -> pa.Table:
-    """What changed between two times or snapshot ids: one row per entity that differs.
+def diff(table: str, before: str, after: str, *, min_change: float = 0.0) -> pa.Table:
+    """What changed between two times or snapshot ids: one row per entity that differs, the largest
+    change first, then who appeared or vanished. `min_change`: leave out whose probability moved by
+    less.
 
     Columns: the entity's keys, `change` (appeared | vanished | changed), category and probability
     before and after, and `probability_delta`, after minus before.
     """
-    outcome = lake.properties(table)[OUTCOME]
-    probability = identifier(f"{outcome}_probability")
     keys = entity_keys(table)
+    probability = identifier(f"{outcome(table)}_probability")
     columns = ",\n".join(
         f"coalesce(b.{identifier(k)}, a.{identifier(k)}) as {identifier(k)}" for k in keys
     )
@@ -101,10 +108,14 @@ def diff(table: str, before: str, after: str) -> pa.Table:
                 a.{probability} - b.{probability} as probability_delta
             from before as b
             full join after as a using ({identifiers(keys)})
-            where b.risk_category is distinct from a.risk_category
+            where (
+                b.risk_category is distinct from a.risk_category
                 or b.{probability} is distinct from a.{probability}
-            order by {identifiers(keys)}
-            """  # noqa: S608
+            )
+            and coalesce(abs(probability_delta) >= $least, true)
+            order by abs(probability_delta) desc nulls last, {identifiers(keys)}
+            """,  # noqa: S608
+            {"least": min_change},
         ).to_arrow_table()
 
 
@@ -171,13 +182,24 @@ def rollback(table: str, snapshot: str | int | None = None) -> int:
 
 
 def write(rows: pa.Table, out: Path) -> Path:
-    """Write to a `.parquet` or `.csv` file, whole or not at all; the path."""
+    """Write to a `.parquet`, `.csv` or `.json` file, whole or not at all; the path."""
     import pyarrow.csv
     import pyarrow.parquet
 
-    writers = {".parquet": pyarrow.parquet.write_table, ".csv": pyarrow.csv.write_csv}
+    from ml import screen
+
+    def write_json(table: pa.Table, name: str) -> None:
+        Path(name).write_text(screen.as_json(table.to_pylist()), encoding="utf-8")
+
+    writers = {
+        ".parquet": pyarrow.parquet.write_table,
+        ".csv": pyarrow.csv.write_csv,
+        ".json": write_json,
+    }
     if out.suffix.lower() not in writers:
-        raise InsighteraError(f"Cannot write {out}: name a .parquet or .csv file.")
+        raise InsighteraError(
+            f"Cannot write {out}: name a .parquet, .csv or .json file, or - for the screen."
+        )
     if not out.parent.is_dir():
         raise InsighteraError(f"Cannot write {out}: the folder {out.parent} does not exist.")
     handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
@@ -200,6 +222,18 @@ def entity_keys(table: str) -> tuple[str, ...]:
             f"{', '.join(tables()) or 'none'}."
         )
     return tuple(json.loads(held[ENTITY_KEYS]))
+
+
+def outcome(table: str) -> str:
+    """What the predictions of this table are of: it names `<outcome>_probability`."""
+    entity_keys(table)
+    return lake.properties(table)[OUTCOME]
+
+
+def own_columns(table: str) -> frozenset[str]:
+    """The columns that scoring adds to the entity's keys and attributes."""
+    of = outcome(table)
+    return frozenset({f"{of}_probability", f"predicted_{of}", *ENVELOPE})
 
 
 def tables() -> list[str]:

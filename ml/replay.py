@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,8 @@ from ml import builds, lake, predictions, settings
 from ml.errors import InsighteraError
 from ml.instants import past_instant
 
+_ORDER = "train score published"
+_COUNTED = {"score": "scored", "published": "published in all"}
 _STEP = re.compile(r"^([1-9]\d*)([dw])$")
 
 
@@ -71,46 +73,63 @@ def replay_step(instant: datetime, select: str, *, again: bool) -> str:
             f"--select {select!r} matches nothing that can be built, so nothing was. "
             "`dbt ls` lists what there is; names are those of the models."
         )
-    return summary(built)
+    return in_words(made(built))
 
 
-def summary(built: Collection[str] | None = None) -> str:
-    """One line on the build that ended last: model decision, rows scored, predictions published.
+def in_words(parts: Sequence[tuple[str, str]]) -> str:
+    """What was made, each use case and table by its name."""
+    subjects = dict.fromkeys(subject for subject, _ in parts)
+    return (
+        "; ".join(
+            f"{subject}: {', '.join(said for of, said in parts if of == subject)}"
+            for subject in subjects
+        )
+        or "built"
+    )
+
+
+def made(built: Collection[str] | None = None) -> list[tuple[str, str]]:
+    """What the build that ended last made: use case or prediction table, and what of it.
 
     `built`: of these nodes only, else of all that there are. Raises InsighteraError where DuckDB
     built nothing here.
     """
     if not settings.warehouse().exists():
         raise InsighteraError(f"Nothing is built in {settings.home()} yet. Run `make build` first.")
+    parts = []
     with duckdb.connect(str(settings.warehouse()), read_only=True) as connection:
         tables = {
             name
             for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()
         }
-        parts = []
-        for name in sorted(tables if built is None else tables.intersection(built)):
-            schema = "published" if name.startswith("published_") else "ml"
-            if name.startswith("train_"):
-                row = connection.table(f"{schema}.{name}").project("decision").fetchone()
-                parts.append(str(row[0]) if row else "")
-            elif name.startswith(("score_", "published_")) and name != "published_receipts":
+        tables = tables if built is None else tables.intersection(built)
+        for name in sorted(tables, key=lambda name: (_ORDER.find(name.split("_")[0]), name)):
+            kind, _, subject = name.partition("_")
+            if kind == "train":
+                row = connection.table(f"ml.{name}").project("decision").fetchone()
+                parts.append((subject, str(row[0]).rstrip(".") if row else "nothing decided"))
+            elif kind in _COUNTED and name != "published_receipts":
+                schema = "published" if kind == "published" else "ml"
                 count = connection.table(f"{schema}.{name}").aggregate("count(*)").fetchall()[0][0]
-                verb = "scored" if name.startswith("score_") else "published in all"
-                parts.append(f"{count:,} {verb}")
-    return "; ".join(parts) or "built"
+                parts.append((subject, f"{count:,} {_COUNTED[kind]}"))
+    return parts
 
 
-def summary_of_lake() -> str:
-    """As `summary`, of a build on Spark: its tables are in the lake."""
+def made_in_lake() -> list[tuple[str, str]]:
+    """As `made`, of a build on Spark: its tables are in the lake."""
     parts = []
-    for name in lake.tables():
-        if name.startswith("train_"):
-            parts += lake.read_table(name, columns=["decision"])["decision"].to_pylist()
-        elif name.startswith("score_"):
-            parts.append(f"{lake.read_table(name, columns=['run_id']).num_rows:,} scored")
+    for name in sorted(lake.tables(), key=lambda name: (_ORDER.find(name.split("_")[0]), name)):
+        kind, _, subject = name.partition("_")
+        if kind == "train":
+            decisions = lake.read_table(name, columns=["decision"])["decision"].to_pylist()
+            parts += [(subject, decision.rstrip(".")) for decision in decisions]
+        elif kind == "score":
+            count = lake.read_table(name, columns=["run_id"]).num_rows
+            parts.append((subject, f"{count:,} {_COUNTED[kind]}"))
     for name in predictions.tables():
-        parts.append(f"{predictions.current(name).num_rows:,} published in all")
-    return "; ".join(parts) or "built"
+        count = predictions.current(name).num_rows
+        parts.append((name, f"{count:,} {_COUNTED['published']}"))
+    return parts
 
 
 @contextmanager

@@ -43,6 +43,7 @@ VERSIONS = pa.schema(
         ("model_version", pa.string()),
         ("role", pa.string()),  # champion, challenger, former
         ("decision", pa.string()),
+        ("caution", pa.string()),  # where a band did not keep its promise; null where each did
         ("roc_auc", pa.float64()),
         ("pr_auc", pa.float64()),
         ("brier", pa.float64()),
@@ -53,6 +54,7 @@ VERSIONS = pa.schema(
         ("git_commit", pa.string()),
     ]
 )
+CAUTION = "caution"  # a version's tag
 MEASURES = ("roc_auc", "pr_auc", "brier", "calibration_error", "base_rate")
 
 
@@ -67,6 +69,7 @@ def versions(*, build: Any) -> pa.Table:
             "model_version": entry.version,
             "role": ", ".join(entry.aliases) or "former",
             "decision": entry.tags.get("decision"),
+            "caution": entry.tags.get(CAUTION) or None,
             **{measure: entry.metrics.get(measure) for measure in MEASURES},
             "features": len(entry.features),
             "trained_as_of": entry.as_of,

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +39,7 @@ from ml import (
 from ml.engine import Engine, Frame
 from ml.errors import InsighteraError
 from ml.frames import to_arrow
-from ml.retraining import decision
+from ml.retraining import CAUTION, decision
 from ml.selection import Candidates, Selection
 from ml.use_case import Build, UseCase
 from ml.validation import Split, TooLittleDataError
@@ -294,6 +294,8 @@ def _train(
         score = evaluation.measure(truth[rival.seen], answers[rival.seen])[metric]
     importances = _importances(validated, judged, truth, metric)
     thresholds = evaluation.by_threshold(truth, answers, use_case.thresholds)
+    bands = evaluation.by_band(truth, answers, rows.entities[split.validation], use_case.thresholds)
+    cautions = evaluation.band_warnings(bands)
     kinds = final.selection.kinds
     snapshot = lake.replace(
         f"training_{use_case.name}",
@@ -335,6 +337,7 @@ def _train(
                 champion_metrics=rival.metrics if rival else None,
                 champion_version=rival.words if rival else None,
                 thresholds=thresholds,
+                bands=bands,
                 selection=final.selection,
                 refused=found.refused,
                 importances=importances,
@@ -351,6 +354,7 @@ def _train(
         tables = {
             "metrics": metrics,
             "thresholds": thresholds,
+            "bands": [asdict(band) for band in bands],
             "importances": importances,
             "champion_metrics": rival.metrics if rival else None,
         }
@@ -365,7 +369,7 @@ def _train(
             metrics=metrics,
             parameters={"estimator": use_case.estimator, **final.parameters},
             artifacts=files,
-            tags=tags,
+            tags=tags | ({CAUTION: "; ".join(cautions)} if cautions else {}),
         )
     outcome = "promoted" if ruling.promote else "challenger"
     return decision(

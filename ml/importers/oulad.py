@@ -4,83 +4,64 @@ Kuzilek, Hlosta, Zdrahal: Open University Learning Analytics dataset, Sci Data 4
 `docs/oulad.md` gives every choice and its reason. DuckDB does the work within a memory limit.
 """
 
-import csv
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
 from ml.errors import InsighteraError
+from ml.importers.oulad_files import FILES, first_lines, load
 from ml.raw_files import ROW_GROUP, RawWriter
 
 PRODUCER = "insightera import oulad"
 LEAD_DAYS = 400  # reference rows are recorded so long before a start: nobody enrolled earlier
 MEMORY_LIMIT = "1200MB"  # DuckDB's share; beyond it, it spills to disk
 
-# The official seven files and the columns read from them.
-_STUDENT = {"code_module": "varchar", "code_presentation": "varchar", "id_student": "integer"}
-FILES: Mapping[str, Mapping[str, str]] = {
-    "courses": {
-        "code_module": "varchar",
-        "code_presentation": "varchar",
-        "module_presentation_length": "integer",
-    },
-    "assessments": {
-        "code_module": "varchar",
-        "code_presentation": "varchar",
-        "id_assessment": "integer",
-        "assessment_type": "varchar",
-        "date": "integer",
-        "weight": "double",
-    },
-    "vle": {"code_module": "varchar", "code_presentation": "varchar", "id_site": "integer"},
-    "studentInfo": {
-        **_STUDENT,
-        "gender": "varchar",
-        "region": "varchar",
-        "highest_education": "varchar",
-        "imd_band": "varchar",
-        "age_band": "varchar",
-        "num_of_prev_attempts": "integer",
-        "studied_credits": "integer",
-        "disability": "varchar",
-        "final_result": "varchar",
-    },
-    "studentRegistration": {
-        **_STUDENT,
-        "date_registration": "integer",
-        "date_unregistration": "integer",
-    },
-    "studentAssessment": {
-        "id_assessment": "integer",
-        "id_student": "integer",
-        "date_submitted": "integer",
-        "is_banked": "integer",
-        "score": "double",
-    },
-    "studentVle": {**_STUDENT, "date": "integer", "sum_click": "integer"},
-}
+_NAMED = 20  # contradictions of one kind that are listed; the others are counted
 
 # Each yields a sentence where the files contradict one another or the dataset's description.
 _CONTRADICTIONS = (
     """
-    select format('courses, studentInfo, assessments or studentVle: presentation {} is no year '
-        'followed by B (February) or J (October)', code_presentation)
+    select format('{}: code_presentation {} is no year followed by B (February) or J (October), '
+        'in {} rows', file, code_presentation, count(*))
     from (
-        select code_presentation from courses
-        union select code_presentation from studentInfo
-        union select code_presentation from assessments
-        union select code_presentation from studentVle
+        select 'courses' as file, code_presentation from courses
+        union all select 'assessments', code_presentation from assessments
+        union all select 'vle', code_presentation from vle
+        union all select 'studentInfo', code_presentation from studentInfo
+        union all select 'studentRegistration', code_presentation from studentRegistration
+        union all select 'studentVle', code_presentation from studentVle
     )
     where not regexp_full_match(code_presentation, '(19|20)[0-9]{2}[BJ]')
+    group by file, code_presentation
     """,
     """
-    select format('studentInfo: {} {} is not in courses, so its end is unknown',
-        code_module, code_presentation)
-    from (select distinct code_module, code_presentation from studentInfo)
-    anti join (from courses where module_presentation_length is not null)
-        using (code_module, code_presentation)
+    select format('courses: {} {} stands there {} times', code_module, code_presentation, count(*))
+    from courses
+    group by code_module, code_presentation
+    having count(*) > 1
+    """,
+    """
+    select format('{}: {} {} is not in courses, in {} rows',
+        file, code_module, code_presentation, count(*))
+    from (
+        select 'assessments' as file, code_module, code_presentation from assessments
+        union all select 'studentInfo', code_module, code_presentation from studentInfo
+        union all select 'studentVle', code_module, code_presentation from studentVle
+    )
+    anti join courses using (code_module, code_presentation)
+    group by file, code_module, code_presentation
+    """,
+    """
+    select format('studentRegistration: {} rows name an enrolment that studentInfo lacks, '
+            'the first of them {} {} {}',
+        count(*),
+        arg_min(code_module, (code_module, code_presentation, id_student)),
+        arg_min(code_presentation, (code_module, code_presentation, id_student)),
+        arg_min(id_student, (code_module, code_presentation, id_student)))
+    from studentRegistration anti join studentInfo using (code_module, code_presentation, id_student)
+    having count(*) > 0
     """,
     """
     select format('studentInfo: unknown final_result {} in {} rows', final_result, count(*))
@@ -112,8 +93,8 @@ _CONTRADICTIONS = (
     having count(*) > 1
     """,
     """
-    select format('studentAssessment: {} rows name an id_assessment that assessments lacks',
-        count(*))
+    select format('studentAssessment: {} rows name an id_assessment that assessments lacks, '
+        'the first of them {}', count(*), min(id_assessment))
     from studentAssessment anti join assessments using (id_assessment)
     having count(*) > 0
     """,
@@ -135,7 +116,7 @@ _ENROLMENT = """
     create table enrolment as
     with dated as (
         select
-            info.* exclude (wrong),
+            info.* exclude (is_wrong),
             starts_at(code_presentation) as started_at,
             started_at + to_days(courses.module_presentation_length) as ends_at,
             started_at + to_days(registration.date_registration) as known_registration,
@@ -300,8 +281,9 @@ def import_oulad(
 ) -> dict[str, int]:
     """Read the seven OULAD files in `source`, write the raw contract below `out` as Parquet.
 
-    The files are CSV as distributed (`?` for missing) or Parquet, one format per file. `progress`
-    is called with 1 for each table written. Returns rows per `<source>/<table>`. Running it again
+    The files are CSV as distributed (`?` for missing) or Parquet, one format per file. No row is
+    lost: what cannot be placed is refused by name, what is merely missing is NULL. `progress` is
+    called with 1 for each table written. Returns rows per `<source>/<table>`. Running it again
     gives the same bytes. Raises InsighteraError that names every problem found in the files, or
     says why `out` cannot be written.
     """
@@ -316,14 +298,14 @@ def import_oulad(
     ):
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         connection.execute("set enable_progress_bar = false")
-        _open(connection, source)
+        _refuse(source, load(connection, source))
         try:
             connection.execute(_MACROS)
             _refuse(source, _contradictions(connection))
             connection.execute(_ENROLMENT)
             return _write(connection, out, progress)
         except duckdb.Error as error:
-            raise InsighteraError(f"Cannot import {source}: {_first_line(error)}") from error
+            raise InsighteraError(f"Cannot import {source}: {first_lines(error)}") from error
 
 
 def _write(
@@ -338,106 +320,14 @@ def _write(
     return writer.rows
 
 
-def _open(connection: duckdb.DuckDBPyConnection, source: Path) -> None:
-    """Load each file as a typed table, or name everything wrong with the files."""
-    problems = []
-    for name, columns in FILES.items():
-        try:
-            problems += _open_file(connection, source, name, columns)
-        except InsighteraError as error:
-            problems.append(str(error))
-        except (duckdb.Error, OSError, UnicodeError) as error:
-            problems.append(f"{name}: cannot be read ({_first_line(error)})")
-    _refuse(source, problems)
-
-
-def _open_file(
-    connection: duckdb.DuckDBPyConnection, source: Path, name: str, columns: Mapping[str, str]
-) -> list[str]:
-    """Load the file as the table `name`, in one pass; return what is wrong with its values."""
-    scan = _scan(source, name)
-    found = {
-        str(column).lower(): (str(column), str(kind))
-        for column, kind, *_ in connection.execute(f"describe from {scan}").fetchall()
-    }
-    missing = [column for column in columns if column not in found]
-    if missing:
-        raise InsighteraError(
-            f"{name}: column {', '.join(missing)} missing; found "
-            f"{', '.join(column for column, _ in found.values())}"
-        )
-    clean = {column: _clean(*found[column]) for column in columns}
-    typed = {column: _typed(clean[column], kind) for column, kind in columns.items()}
-    selected = ", ".join(f'{sql} as "{column}"' for column, sql in typed.items())
-    wrong = ", ".join(
-        f"if({typed[column]} is null, '{column} holds ''' || {clean[column]} || ''', which is no "
-        f"{kind}', null)"
-        for column, kind in columns.items()
-        if kind != "varchar"
-    )
-    connection.execute(
-        f"create table {name} as "  # noqa: S608  (names and path are quoted)
-        f"select {selected}, coalesce({wrong}) as wrong from {scan}"
-    )
-    if connection.execute(f"from {name} limit 1").fetchone() is None:
-        return [f"{name}: the file holds no rows"]
-    sentences = connection.execute(
-        f"select min(wrong) from {name} where wrong is not null "  # noqa: S608
-        "group by split_part(wrong, ' ', 1) order by 1"
-    ).fetchall()
-    return [f"{name}: {sentence}" for (sentence,) in sentences]
-
-
-def _scan(source: Path, name: str) -> str:
-    """SQL that reads the file, every CSV column as text."""
-    present = [
-        file for file in (source / f"{name}.csv", source / f"{name}.parquet") if file.exists()
-    ]
-    if len(present) == 2:
-        raise InsighteraError(f"{name}: both {name}.csv and {name}.parquet exist; keep one")
-    if not present:
-        raise InsighteraError(f"{name}: neither {name}.csv nor {name}.parquet exists")
-    file = present[0]
-    if not file.is_file() or file.stat().st_size == 0:
-        raise InsighteraError(f"{name}: {file.name} is empty (0 bytes) or no file")
-    literal = "'" + str(file).replace("'", "''") + "'"
-    if file.suffix == ".parquet":
-        return f"read_parquet({literal})"
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        header = next(csv.reader(lines), [])
-    columns = ", ".join(
-        "'" + column.strip().replace("'", "''") + "': 'varchar'" for column in header
-    )
-    return (
-        f"read_csv({literal}, auto_detect = false, header = true, delim = ',', quote = '\"', "
-        f"escape = '\"', columns = {{{columns}}})"
-    )
-
-
-def _clean(column: str, kind: str) -> str:
-    """The column with what stands for missing made NULL: `?` and blanks, NaN in floats."""
-    name = '"' + column.replace('"', '""') + '"'
-    if kind == "VARCHAR":
-        return f"nullif(nullif(trim({name}), '?'), '')"
-    if kind in ("DOUBLE", "FLOAT"):
-        return f"if(isnan({name}), null, {name})"
-    return name
-
-
-def _typed(value: str, kind: str) -> str:
-    """`value` as `kind`, NULL where it is none; never rounded."""
-    if kind != "integer":
-        return f"try_cast({value} as {kind})"
-    number = f"try_cast({value} as double)"
-    return f"if({number} = floor({number}), try_cast({number} as integer), null)"
-
-
 def _contradictions(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    return [
-        str(sentence)
-        for query in _CONTRADICTIONS
-        for (sentence,) in connection.execute(f"{query} order by 1 limit 20").fetchall()
-    ]
+    problems = []
+    for query in _CONTRADICTIONS:
+        sentences = [str(row[0]) for row in connection.execute(f"{query} order by 1").fetchall()]
+        problems += sentences[:_NAMED]
+        if len(sentences) > _NAMED:
+            problems.append(f"and {len(sentences) - _NAMED:,} more such sentences")
+    return problems
 
 
 def _refuse(source: Path, problems: list[str]) -> None:
@@ -447,7 +337,3 @@ def _refuse(source: Path, problems: list[str]) -> None:
             f"{source} does not hold the OULAD files as docs/oulad.md describes them:\n{listed}\n"
             "Nothing was written. Mend or fetch the files again and repeat the import."
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

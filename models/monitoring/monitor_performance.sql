@@ -7,6 +7,10 @@ labels as (
     {{ monitored_labels() }}
 ),
 
+top_categories as (
+    {{ top_categories() }}
+),
+
 in_force as (
     select
         prediction_history.use_case,
@@ -28,7 +32,7 @@ judged as (
         in_force.model_version,
         cast(labels.cutoff as date) as week_start,
         in_force.probability,
-        in_force.risk_category,
+        in_force.risk_category = top_categories.category as is_high,
         cast(labels.label as double) as label
     from labels
     inner join in_force
@@ -37,6 +41,7 @@ judged as (
             and labels.entity_key = in_force.entity_key
             and labels.cutoff >= in_force.prediction_timestamp
             and (in_force.superseded_at is null or labels.cutoff < in_force.superseded_at)
+    inner join top_categories on in_force.use_case = top_categories.use_case
     where labels.label is not null
 ),
 
@@ -49,8 +54,8 @@ by_probability as (
         count(*) as row_count,
         sum(judged.label) as positives,
         sum(power(judged.probability - judged.label, 2)) as squared_error,
-        sum(case when judged.risk_category = 'High' then 1 else 0 end) as high_count,
-        sum(case when judged.risk_category = 'High' then judged.label else 0 end) as high_positives
+        sum(case when judged.is_high then 1 else 0 end) as high_count,
+        sum(case when judged.is_high then judged.label else 0 end) as high_positives
     from judged
     group by judged.use_case, judged.model_version, judged.week_start, judged.probability
 ),

@@ -197,7 +197,7 @@ def test_command_line_over_a_build(demo: University, tmp_path: Path) -> None:
     for arguments, expected in (
         (
             ("predictions", "show", "--as-of", str(FIRST.date() + timedelta(days=1))),
-            "risk_category",
+            "most of all",
         ),
         (("predictions", "show", "--out", str(out)), "rows written"),
         (("predictions", "history", nim), nim),

@@ -46,6 +46,18 @@ def test_dashboards_agree_with_the_project(manifest: Path) -> None:
     assert files > 20
 
 
+@pytest.mark.parametrize("board", sorted((PROJECT / "superset/dashboards").glob("*.yaml")))
+def test_every_dashboard_says_of_which_day_it_is(board: Path) -> None:
+    """In its first row of charts, from a report that no filter empties."""
+    as_of = yaml.safe_load((PROJECT / "superset/charts/as_of.yaml").read_text())
+    status = PROJECT / "superset/datasets/INSIGHTERA/report_model_status.yaml"
+    assert as_of["dataset_uuid"] == yaml.safe_load(status.read_text())["uuid"]
+    position = yaml.safe_load(board.read_text())["position"]
+    rows = [position[row]["children"] for row in position["GRID_ID"]["children"]]
+    first = next(row for row in rows if any(position[place]["type"] == "CHART" for place in row))
+    assert as_of["uuid"] in {position[place]["meta"].get("uuid") for place in first}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "edit", "expected"),

@@ -1,7 +1,9 @@
 """OULAD as raw files: every value of a small hand-written extract, every rule on the real one."""
 
+import gzip
 import hashlib
 import os
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 from raw_contract_checks import violations
 
 from ml.errors import InsighteraError
-from ml.importers.oulad import FILES, STEPS, import_oulad
+from ml.importers.oulad import STEPS, import_oulad
+from ml.importers.oulad_files import FILES, REQUIRED
 from ml.raw_files import PROJECT
 
 REAL = Path(os.environ.get("INSIGHTERA_OULAD") or PROJECT.parent / "shared" / "data" / "oulad")
@@ -296,14 +299,33 @@ def test_every_problem_of_the_files_is_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        ("studentVle", "546943,3,2", "546943,third,2", "date holds 'third', which is no integer"),
-        ("studentVle", "546943,3,2", "546943,3.5,2", "date holds '3.5', which is no integer"),
+        (
+            "studentVle",
+            "546943,3,2",
+            "546943,third,2",
+            "date holds 'third', which is no whole number",
+        ),
+        ("studentVle", "546943,3,2", "546943,3.5,2", "date holds '3.5', which is no whole number"),
         ("studentInfo", "N,Pass", "N,Passed", "unknown final_result Passed in 1 rows"),
         ("studentInfo", "1,M,East", "1,X,East", "unknown gender X in 1 rows"),
-        ("courses", "BBB,2014B,234", "BBB,2014B,?", "BBB 2014B is not in courses"),
+        ("studentVle", "546943,3,2", "546943,0x3,2", "date holds '0x3', which is no whole number"),
+        ("studentVle", "546943,3,2", "546943,1_0,2", "date holds '1_0', which is no whole number"),
+        ("studentVle", "546943,3,2", "546943,3,-2", "sum_click holds '-2', which is no whole"),
+        ("studentAssessment", "0,78", "0,inf", "score holds 'inf', which is no number"),
+        ("studentAssessment", "18,0", "20130101,0", "date_submitted holds '20130101', which is no"),
+        ("studentInfo", "BBB,2014B,9", "bbb,2014B,9", "studentInfo: bbb 2014B is not in courses"),
+        ("studentVle", "BBB,2014B,1", "BBB,2014b,1", "studentVle: code_presentation 2014b is no"),
+        ("vle", "AAA,2013J", "AAA,J2013", "vle: code_presentation J2013 is no year"),
+        ("courses", "BBB,2014B", "AAA,2013J", "courses: AAA 2013J stands there 2 times"),
+        ("studentRegistration", "AAA,2013J,8,", "AAA,2013J,88,", "the first of them AAA 2013J 88"),
         ("courses", "BBB,2014B", "BBB,2014", "presentation 2014 is no year followed by B"),
         ("assessments", "AAA,2013J,1757", "AAA,2013J,1752", "id_assessment 1752 stands there 2"),
-        ("studentAssessment", "1752,2,", "9999,2,", "1 rows name an id_assessment"),
+        (
+            "studentAssessment",
+            "1752,2,",
+            "9999,2,",
+            "1 rows name an id_assessment that assessments lacks, the first of them 9999",
+        ),
         ("studentInfo", "AAA,2013J,3,", "AAA,2013J,2,", "studentInfo: 1 enrolments stand there"),
     ],
 )
@@ -313,6 +335,157 @@ def test_wrong_values_are_named(
     assert old in SMALL[name]
     source = write(tmp_path / "oulad", {**SMALL, name: SMALL[name].replace(old, new, 1)})
     assert message in refused(tmp_path, source)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "missing"),
+    [
+        (name, column, ("?", " ?", "", "\t")[(at + of) % 4])
+        for at, name in enumerate(REQUIRED)
+        for of, column in enumerate(REQUIRED[name])
+    ],
+)
+def test_a_row_that_cannot_be_placed_is_named(
+    tmp_path: Path, name: str, column: str, missing: str
+) -> None:
+    head, first, *others = SMALL[name].strip().splitlines()
+    values = first.split(",")
+    values[head.split(",").index(column)] = missing
+    text = "\n".join([head, *others, ",".join(values)])
+    source = write(tmp_path / "oulad", {**SMALL, name: text}, quoted=False)
+    count = len(others) + 1
+    assert (
+        f"  - {name}.csv: {column} is missing in 1 of {count} rows, first in line {count + 1}: "
+        f"{','.join(values).rstrip()}" in refused(tmp_path, source)
+    )
+
+
+def test_of_many_wrong_rows_the_first_is_shown_and_all_are_counted(tmp_path: Path) -> None:
+    head, *lines = SMALL["studentVle"].strip().splitlines()
+    lines[1] = lines[1].replace("J,1,", "J,?,")
+    lines[3] = lines[3].replace("J,1,", "J,one,").replace("3,2", "?,2")
+    lines[4] = lines[4].replace("B,1,", "B,,")
+    source = write(
+        tmp_path / "oulad", {**SMALL, "studentVle": "\n".join([head, "", *lines])}, quoted=False
+    )
+    message = refused(tmp_path, source)
+    assert (
+        "id_student is missing in 2 of 5 rows, first in line 4: AAA,2013J,?,546943,-5,7" in message
+    )
+    assert "id_student holds 'one', which is no integer, in 1 of 5 rows, first in line 6" in message
+    assert "date is missing in 1 of 5 rows, first in line 6" in message
+
+
+def test_the_row_of_a_parquet_file_is_named(tmp_path: Path) -> None:
+    source = write(tmp_path / "oulad", SMALL)
+    duckdb.execute(
+        f"""copy (
+            select * replace (nullif(try_cast(id_student as double), 3) as id_student)
+            from read_csv('{source}/studentInfo.csv', all_varchar = true, header = true)
+        ) to '{source}/studentInfo.parquet'"""
+    )
+    (source / "studentInfo.csv").unlink()
+    message = refused(tmp_path, source)
+    assert "studentInfo.parquet: id_student is missing in 1 of 11 rows, first in row 3" in message
+
+
+def test_what_is_merely_missing_reaches_the_build(tmp_path: Path) -> None:
+    submissions = SMALL["studentAssessment"].replace("1752,1,18", "1752,1,?")
+    source = write(tmp_path / "oulad", {**SMALL, "studentAssessment": submissions})
+    import_oulad(source, tmp_path / "raw")
+    handed_in = rows(tmp_path / "raw", "lms/pengumpulan", "nim, waktu_kumpul, recorded_at")
+    assert len(handed_in) == 3
+    assert ("1-AAA-2013J", None, None) in handed_in  # the quarantine shows it
+
+
+def test_many_contradictions_are_cut_and_counted(tmp_path: Path) -> None:
+    lines = [f"AAA,1{number}13J,5,{number},1,1" for number in range(10, 40)]
+    head = SMALL["studentVle"].strip().splitlines()[0]
+    source = write(tmp_path / "oulad", {**SMALL, "studentVle": "\n".join([head, *lines])})
+    message = refused(tmp_path, source)
+    assert message.count("is no year followed by B") == 20
+    assert "and 10 more such sentences" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: _to_folder(folder / "vle.csv"), "vle: vle.csv is a folder, not a file"),
+        (
+            lambda folder: _gzipped(folder / "vle.csv", "vle.csv.gz"),
+            "vle.csv.gz is not read: unpack",
+        ),
+        (
+            lambda folder: _gzipped(folder / "vle.csv", "vle.csv"),
+            "vle: vle.csv is compressed; unpack",
+        ),
+        (
+            lambda folder: (folder / "studentVle_2.csv").write_text("more"),
+            "studentVle: studentVle.csv is read and studentVle_2.csv beside it is not",
+        ),
+        (
+            lambda folder: (folder / "VLE.CSV").write_text("again"),
+            "vle: both VLE.CSV and vle.csv exist; keep one",
+        ),
+        (
+            lambda folder: (folder / "vle.csv").write_bytes(SMALL["vle"].encode("utf-16")),
+            "vle: vle.csv is UTF-16; save it as UTF-8",
+        ),
+        (
+            lambda folder: (folder / "studentInfo.csv").write_bytes(
+                SMALL["studentInfo"].strip().replace("Scotland", "Écosse").encode()[:-1]
+                + "é".encode()[:1]
+            ),
+            "studentInfo: cannot be read (",
+        ),
+        (
+            lambda folder: (folder / "vle.csv").write_text(
+                SMALL["vle"].strip().replace("activity_type", "id_site")
+            ),
+            "vle: column id_site stands there more than once",
+        ),
+        (
+            lambda folder: (folder / "vle.csv").write_text(SMALL["vle"].strip() + "\n546944,AAA"),
+            "Expected Number of Columns: 6 Found: 2",
+        ),
+    ],
+)
+def test_what_is_not_read_is_named(
+    tmp_path: Path, change: Callable[[Path], object], message: str
+) -> None:
+    source = write(tmp_path / "oulad", SMALL)
+    change(source)
+    said = refused(tmp_path, source)
+    assert message in said
+    assert said.count("  - ") == 1
+
+
+def _to_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def _gzipped(file: Path, name: str) -> None:
+    content = gzip.compress(file.read_bytes())
+    file.unlink()
+    (file.parent / name).write_bytes(content)
+
+
+def test_odd_names_are_read_as_they_are(tmp_path: Path, small: Path) -> None:
+    files = {
+        name: text.replace("id_student", " ID_Student ").replace("activity_type", "")
+        for name, text in SMALL.items()
+    }
+    source = write(tmp_path / "it's [a] *folder?", files)
+    (source / "studentInfo.csv").rename(source / "StudentInfo.CSV")
+    import_oulad(source, tmp_path / "again")
+    assert digests(tmp_path / "again") == digests(small)
+
+
+def test_blanks_around_a_value_are_none_of_it(tmp_path: Path, small: Path) -> None:
+    files = {name: text.replace("AAA,", "\tAAA\u00a0,") for name, text in SMALL.items()}
+    import_oulad(write(tmp_path / "blanks", files), tmp_path / "again")
+    assert digests(tmp_path / "again") == digests(small)
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What `insightera predictions` shows, over real published predictions."""
 
+import csv
+import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pyarrow.parquet
 import pytest
 from scoring_world import FIRST, LATER, TABLE, World, copy_store, use_home
 
-from ml import lake, predictions
+from ml import cli, lake, predictions, registry, replay, screen
 from ml.errors import InsighteraError
 
 STUDENTS = 30
@@ -147,7 +149,7 @@ def test_write_holds_the_rows_and_replaces_whole(tmp_path: Path, name: str) -> N
 
 def test_write_refuses_what_it_cannot_and_leaves_the_old_file(tmp_path: Path) -> None:
     rows = predictions.show(TABLE)
-    with pytest.raises(InsighteraError, match=r"\.parquet or \.csv"):
+    with pytest.raises(InsighteraError, match=r"\.parquet, \.csv or \.json"):
         predictions.write(rows, tmp_path / "out.xlsx")
     with pytest.raises(InsighteraError, match=r"folder .* does not exist"):
         predictions.write(rows, tmp_path / "no" / "out.csv")
@@ -158,3 +160,150 @@ def test_write_refuses_what_it_cannot_and_leaves_the_old_file(tmp_path: Path) ->
         predictions.write(nested, old)
     assert old.read_text() == "what was there"
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+# --- On the screen --------------------------------------------------------------------------------
+
+
+def insightera(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *arguments: str,
+    width: int = 80,
+) -> tuple[int, str, str]:
+    """The command line in this process: exit code, what it printed, what it complained of."""
+    monkeypatch.setattr("sys.argv", ["insightera", *arguments])
+    monkeypatch.setattr(cli.console, "_width", width)
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heads", "words"),
+    [
+        (
+            ("show",),
+            ["nim", "dropout", "category", "most of all"],
+            f"{STUDENTS} predicted as of 20",
+        ),
+        (("diff", "2024-02-01", "2024-02-08"), ["nim", "points", "before", "after"], "1 appeared"),
+        (("history", "S3"), ["as of", "dropout", "points", "category"], "2024-02-08"),
+    ],
+)
+def test_what_a_person_looks_for_fits_eighty_columns(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    heads: list[str],
+    words: str,
+) -> None:
+    code, out, _ = insightera(capsys, monkeypatch, "predictions", *arguments)
+    assert code == 0
+    table = [line for line in out.splitlines() if line and line[0] in "┏┃┡│└"]
+    assert max(map(len, table)) <= 80
+    header = [cell.strip() for cell in table[1].strip("┃").split("┃")]
+    assert [head for head in heads if head not in header] == []
+    assert words in out
+    body = [line for line in table if line.startswith("│")]
+    assert len(body) == len({line.split("│")[1] for line in body})  # one line a row, none broken
+
+
+def test_narrow_screens_lose_columns_of_lesser_interest_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = insightera(capsys, monkeypatch, "predictions", "show", width=200)[1]
+    narrow = insightera(capsys, monkeypatch, "predictions", "show", width=34)[1]
+    assert "for want of width" not in wide
+    assert "most of all" in narrow.split("for want of width")[1]
+    assert "S0" in narrow
+
+
+@pytest.mark.parametrize("arguments", [("show",), ("diff", FIRST.isoformat(), LATER.isoformat())])
+def test_a_machine_gets_everything(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+) -> None:
+    call = ("predictions", *arguments)
+    rows = json.loads(insightera(capsys, monkeypatch, *call, "--format", "json")[1])
+    text = insightera(capsys, monkeypatch, *call, "--format", "csv")[1]
+    assert (
+        insightera(capsys, monkeypatch, *call, "--out", "-")[1].splitlines()[0]
+        == (text.splitlines()[0])
+    )
+    assert [row["nim"] for row in csv.DictReader(text.splitlines())] == [row["nim"] for row in rows]
+    out = tmp_path / "rows.json"
+    assert "rows written" in insightera(capsys, monkeypatch, *call, "--out", str(out))[1]
+    assert {row["nim"] for row in json.loads(out.read_text())} == {row["nim"] for row in rows}
+    code, _, err = insightera(capsys, monkeypatch, *call, "--format", "csv", "--out", str(out))
+    assert code == 2
+    assert "contradict" in err
+
+
+def test_diff_begins_with_the_largest_change_and_leaves_out_the_small() -> None:
+    deltas = predictions.diff(TABLE, "2024-02-01", "2024-02-08")["probability_delta"].to_pylist()
+    moved = [abs(delta) for delta in deltas if delta is not None]
+    assert moved == sorted(moved, reverse=True)
+    assert deltas[-1] is None  # who appeared has no change
+    least = sorted(moved)[len(moved) // 2]
+    most = predictions.diff(TABLE, "2024-02-01", "2024-02-08", min_change=least)
+    assert [abs(d) for d in most["probability_delta"].to_pylist() if d is not None] == [
+        delta for delta in moved if delta >= least
+    ]
+    assert "appeared" in most["change"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"), [(0.8543, "85 %"), (0.0042, "0.4 %"), (0.0, "0.0 %"), (None, "")]
+)
+def test_probabilities_are_percent(probability: float | None, words: str) -> None:
+    assert screen.percent(probability) == words
+
+
+def test_reasons_are_in_words() -> None:
+    def factor(feature: str, value: object, contribution: float) -> dict[str, object]:
+        return {"feature": feature, "value": value, "contribution": contribution}
+
+    low, high = factor("clicks_30d", 3, 0.1), factor("attendance_rate_90d", 0.2, 2.5)
+    assert screen.reason(json.dumps([low, high])) == "Attendance, 90 days: 20 %"
+    assert screen.reason(json.dumps([factor("attendance__clicks_7d", None, 1.0)])).endswith(
+        ": not recorded"
+    )
+    assert screen.reason(json.dumps([factor("x", 1, -1.0)])) == "nothing in particular"
+
+
+def test_what_was_made_names_what_it_is_of() -> None:
+    parts = [("dropout", "kept"), ("excellence", "kept"), ("dropout", "180 scored")]
+    assert replay.in_words(parts) == "dropout: kept, 180 scored; excellence: kept"
+
+
+def test_wrong_names_and_questions_without_a_home(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = insightera(capsys, monkeypatch, "models", "list", "nosuch")
+    assert code == 2
+    assert "No use case 'nosuch'. There are: " in err
+    code, out, _ = insightera(capsys, monkeypatch, "--version")
+    assert (code, out.split()[0]) == (0, "insightera")
+    code, out, _ = insightera(capsys, monkeypatch, "predictions", "rollback", "--help")
+    assert "--yes" in out
+    assert "<bool>" not in out
+
+
+def test_models_are_told_apart(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (version, *_) = registry.list_versions()
+    _, out, _ = insightera(capsys, monkeypatch, "models", "list")
+    assert version.name in out
+    assert f"{version.as_of:%Y-%m-%d}" in out
+    (first, *_) = json.loads(
+        insightera(capsys, monkeypatch, "models", "list", "--format", "json")[1]
+    )
+    assert first["metrics"].keys() == version.metrics.keys()

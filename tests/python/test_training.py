@@ -15,7 +15,17 @@ import pytest
 from longitudinal import HORIZON, META, University, university
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from ml import engine, explain, lake, model_input, pipeline, registry, retraining, training
+from ml import (
+    engine,
+    evaluation,
+    explain,
+    lake,
+    model_input,
+    pipeline,
+    registry,
+    retraining,
+    training,
+)
 from ml.errors import InsighteraError
 from ml.use_case import Build
 
@@ -127,6 +137,22 @@ def test_a_version_carries_what_leads_back(first_build):
     held = json.loads(file.read_text())
     assert held["metrics"]["roc_auc"] == row["roc_auc"]
     assert held["thresholds"]["Low"]["recall"] == 1.0
+    assert [band["category"] for band in held["bands"]] == list(META["thresholds"])
+    assert sum(band["rows"] for band in held["bands"] if band["mean_probability"]) > 0
+    assert all(band["entities"] <= band["rows"] for band in held["bands"])
+
+
+def test_a_category_that_does_not_hold_is_said_of_its_version(first_build):
+    """The card, the registry and what dashboards read say the same of it."""
+    home, _ = first_build
+    (version,) = registry.list_versions(NAME)
+    (file,) = (home / "mlartifacts").rglob("metrics.json")
+    bands = [evaluation.Band(**band) for band in json.loads(file.read_text())["bands"]]
+    said = evaluation.band_warnings(bands)
+    (card,) = (home / "mlartifacts").rglob("model_card.md")
+    assert card.read_text().count("**Warning**") == len(said)
+    assert all(f"**Warning**: {sentence}." in card.read_text() for sentence in said)
+    assert version.tags.get(retraining.CAUTION, "") == "; ".join(said)
 
 
 def test_the_card_says_what_was_done_and_names_nobody(first_build):

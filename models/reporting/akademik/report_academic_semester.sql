@@ -50,6 +50,7 @@ studying as (
 final as (
     select
         mahasiswa.fakultas_nama,
+        regexp_replace(mahasiswa.fakultas_nama, '^Fakultas ', '') as fakultas_label,
         mahasiswa.prodi_nama,
         mahasiswa.angkatan,
         studying.semester,
@@ -59,6 +60,9 @@ final as (
             = max(case when studying.graded_courses > 0 then studying.semester end) over (),
             false
         ) as is_latest_graded,
+        count(*) over (partition by mahasiswa.fakultas_nama, studying.semester) >= {{ var('smallest_group') }}
+            as is_shown_by_fakultas,
+        count(*) over (partition by mahasiswa.prodi_nama) >= {{ var('smallest_group') }} as is_shown_by_prodi,
         coalesce(studying.graded_courses, 0) as graded_courses,
         studying.gpa,
         studying.average_mark,

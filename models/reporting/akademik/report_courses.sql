@@ -1,6 +1,3 @@
--- a smaller group would show single students' grades
-{%- set smallest_group = 5 %}
-
 with
 grades as (
     select * from {{ ref('fact_perkuliahan') }}
@@ -29,7 +26,8 @@ final as (
     left join program_studi on courses.kode_prodi = program_studi.kode_prodi
     where grades.is_current
     group by grades.kode_mk, grades.semester
-    having count(distinct grades.nim) >= {{ smallest_group }}
+    -- a smaller group would show single students' grades
+    having count(distinct grades.nim) >= {{ var('smallest_group') }}
 )
 
 select * from final

@@ -11,8 +11,8 @@ final as (
         receipts.parent_id,
         receipts.rows as row_count,
         receipts.run_id,
-        receipts.git_commit,
-        receipts.model_name,
+        left(receipts.git_commit, 8) as git_commit,
+        receipts.model_name as use_case,
         receipts.model_version,
         receipts.as_of,
         receipts.published_at

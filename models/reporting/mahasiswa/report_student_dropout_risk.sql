@@ -66,30 +66,50 @@ reasons as (
     group by raising.nim
 ),
 
+sized as (
+    select
+        mahasiswa.*,
+        count(*) over (partition by mahasiswa.prodi_nama, mahasiswa.angkatan) as group_count,
+        count(*) over (partition by mahasiswa.prodi_nama) as prodi_count,
+        count(*) over (partition by mahasiswa.angkatan) as angkatan_count
+    from mahasiswa
+    inner join risks on mahasiswa.nim = risks.nim
+    -- a prediction for who has left since is history, not a risk
+    where mahasiswa.is_active
+),
+
 final as (
     select
         risks.nim,
         risks.nama_mahasiswa,
-        mahasiswa.fakultas_nama,
+        sized.fakultas_nama,
         risks.prodi_nama,
         risks.angkatan,
+        sized.prodi_nama || ' (' || cast(sized.prodi_count as string) || ')' as prodi_label,
+        cast(sized.angkatan as string) || ' (' || cast(sized.angkatan_count as string) || ')' as angkatan_label,
+        sized.group_count as group_size,
         risks.risk_score,
         risks.dropout_probability,
         risks.risk_category,
         risks.predicted_dropout,
         case
-            when risks.risk_score < 10 then '0-10 %'
-            when risks.risk_score < 20 then '10-20 %'
-            when risks.risk_score < 30 then '20-30 %'
-            when risks.risk_score < 40 then '30-40 %'
-            when risks.risk_score < 50 then '40-50 %'
-            when risks.risk_score < 60 then '50-60 %'
-            when risks.risk_score < 70 then '60-70 %'
-            when risks.risk_score < 80 then '70-80 %'
-            when risks.risk_score < 90 then '80-90 %'
-            else '90-100 %'
+            when risks.risk_score < 10 then '0-10'
+            when risks.risk_score < 20 then '10-20'
+            when risks.risk_score < 30 then '20-30'
+            when risks.risk_score < 40 then '30-40'
+            when risks.risk_score < 50 then '40-50'
+            when risks.risk_score < 60 then '50-60'
+            when risks.risk_score < 70 then '60-70'
+            when risks.risk_score < 80 then '70-80'
+            when risks.risk_score < 90 then '80-90'
+            else '90-100'
         end as risk_band,
-        cast(case when risks.risk_category = 'High' then 100 else 0 end as double) as high_percent,
+        case
+            when sized.group_count < {{ var('smallest_group') }} then cast(null as double)
+            when risks.risk_category = 'High' then cast(100 as double)
+            else cast(0 as double)
+        end as high_percent,
+        case when sized.prodi_count >= {{ var('smallest_group') }} then risks.risk_score end as prodi_risk_score,
         week_ago.risk_score as previous_risk_score,
         risks.risk_score - week_ago.risk_score as risk_change,
         -- below five points a move says little: one week of missed meetings makes as much
@@ -100,6 +120,13 @@ final as (
             when risks.risk_score - week_ago.risk_score <= -5 then 'Fell by 5 points or more'
             else 'Moved by less than 5 points'
         end as change_since_last_week,
+        case
+            when comparison.prediction_count = 0 then 'no week to compare yet'
+            when week_ago.nim is null then 'new'
+            when risks.risk_score > week_ago.risk_score
+                then '+' || {{ rounded_text('(risks.risk_score - week_ago.risk_score)', 1) }}
+            else {{ rounded_text('(risks.risk_score - week_ago.risk_score)', 1) }}
+        end as risk_change_text,
         coalesce(reasons.raising_factors, 'nothing in particular') as raising_factors,
         risks.contributing_factors,
         risks.model_name,
@@ -107,12 +134,10 @@ final as (
         risks.feature_timestamp,
         risks.prediction_timestamp
     from risks
-    inner join mahasiswa on risks.nim = mahasiswa.nim
+    inner join sized on risks.nim = sized.nim
     cross join comparison
     left join week_ago on risks.nim = week_ago.nim
     left join reasons on risks.nim = reasons.nim
-    -- a prediction for who has left since is history, not a risk
-    where mahasiswa.is_active
 )
 
 select * from final

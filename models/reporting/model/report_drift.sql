@@ -20,8 +20,20 @@ final as (
         drift.psi,
         drift.psi_noise,
         drift.ks,
+        100 * drift.reference_null_share as reference_missing_percent,
+        100 * drift.current_null_share as current_missing_percent,
         drift.reference_mean,
         drift.current_mean,
+        case
+            when not drift.is_drifted then null
+            when
+                abs(drift.current_null_share - drift.reference_null_share) >= {{ var('drift_missing_limit') }}
+                and coalesce(drift.ks, 0) < {{ var('drift_missing_limit') }}
+                then 'how many are missing'
+            when abs(drift.current_null_share - drift.reference_null_share) >= {{ var('drift_missing_limit') }}
+                then 'how many are missing, and the values'
+            else 'the values'
+        end as cause,
         case
             when drift.psi is null then 'nothing to compare'
             when drift.is_drifted then 'drifted'

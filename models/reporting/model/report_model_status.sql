@@ -27,44 +27,77 @@ quarantine as (
     select * from {{ ref('quarantine') }}
 ),
 
+use_cases as (
+    {%- for name in monitored_use_cases() %}
+    select
+        '{{ name }}' as use_case,
+        {{ use_case_meta(name).get('horizon_days', 'null') }} as horizon_days
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
 champions as (
     select
-        count(*) as champion_count,
+        use_cases.use_case,
+        count(versions.model_version) as champion_count,
         max(versions.model_version) as model_version,
         max(versions.roc_auc) as roc_auc,
+        max(versions.caution) as caution,
         max(versions.trained_as_of) as trained_as_of
-    from versions
-    where
-        versions.use_case = 'student_dropout'
-        and versions.role = 'champion'
+    from use_cases
+    left join versions on use_cases.use_case = versions.use_case and versions.role = 'champion'
+    group by use_cases.use_case
 ),
 
 publications as (
     select
-        count(*) as publication_count,
+        use_cases.use_case,
+        count(receipts.snapshot_id) as publication_count,
         max(receipts.published_at) as published_at
-    from receipts
+    from use_cases
+    left join receipts on use_cases.use_case = receipts.model_name
+    group by use_cases.use_case
 ),
 
 outcomes as (
     select
+        use_cases.use_case,
         count(distinct performance.week_start) as week_count,
         100 * sum(performance.mean_probability * performance.row_count) / sum(performance.row_count)
             as predicted_percent,
         100.0 * sum(performance.positives) / sum(performance.row_count) as observed_percent
-    from performance
+    from use_cases
+    left join performance on use_cases.use_case = performance.use_case
+    group by use_cases.use_case
 ),
 
 predictions as (
-    select min(history.prediction_timestamp) as first_at
-    from history
+    select
+        use_cases.use_case,
+        max(use_cases.horizon_days) as horizon_days,
+        min(history.prediction_timestamp) as first_at
+    from use_cases
+    left join history on use_cases.use_case = history.use_case
+    group by use_cases.use_case
 ),
 
 drifted as (
     select
-        count(*) as watched_count,
-        count(case when drift.is_drifted then 1 end) as drifted_count
-    from drift
+        use_cases.use_case,
+        count(drift.feature_name) as watched_count,
+        count(case when drift.is_drifted then 1 end) as drifted_count,
+        count(
+            case
+                when
+                    drift.is_drifted
+                    and abs(drift.current_null_share - drift.reference_null_share)
+                    >= {{ var('drift_missing_limit') }}
+                    then 1
+            end
+        ) as missing_count
+    from use_cases
+    left join drift on use_cases.use_case = drift.use_case
+    group by use_cases.use_case
 ),
 
 stale as (
@@ -82,6 +115,7 @@ refused as (
 
 answers as (
     select
+        champions.use_case,
         1 as question_number,
         'Which model predicts?' as question,
         case
@@ -96,6 +130,7 @@ answers as (
     from champions
     union all
     select
+        publications.use_case,
         2 as question_number,
         'When was it last published?' as question,
         case
@@ -108,6 +143,7 @@ answers as (
     from publications
     union all
     select
+        outcomes.use_case,
         3 as question_number,
         'Did the predictions come true?' as question,
         case
@@ -120,13 +156,14 @@ answers as (
             else
                 'Not known yet: the first predictions are of '
                 || cast(cast(predictions.first_at as date) as string)
-                || ', and their outcomes take {{ var("dropout_horizon_days") }} days'
+                || ', and their outcomes take ' || cast(predictions.horizon_days as string) || ' days'
         end as answer,
         true as is_fine
     from outcomes
-    cross join predictions
+    inner join predictions on outcomes.use_case = predictions.use_case
     union all
     select
+        drifted.use_case,
         4 as question_number,
         'Has what the model sees changed?' as question,
         case
@@ -134,11 +171,19 @@ answers as (
             else
                 cast(drifted.drifted_count as string) || ' of ' || cast(drifted.watched_count as string)
                 || ' columns have drifted since it was trained'
+                || case
+                    when drifted.missing_count > 0
+                        then
+                            '; in ' || cast(drifted.missing_count as string)
+                            || ' of them, how many are missing has changed'
+                    else ''
+                end
         end as answer,
         drifted.drifted_count = 0 as is_fine
     from drifted
     union all
     select
+        use_cases.use_case,
         5 as question_number,
         'Is the data fresh?' as question,
         case
@@ -148,9 +193,11 @@ answers as (
                 || ' are stale, ' || stale.first_stale || ' among them'
         end as answer,
         stale.stale_count = 0 as is_fine
-    from stale
+    from use_cases
+    cross join stale
     union all
     select
+        use_cases.use_case,
         6 as question_number,
         'Were rows refused?' as question,
         case
@@ -158,15 +205,29 @@ answers as (
             else cast(refused.row_count as string) || ' rows are in quarantine'
         end as answer,
         refused.row_count = 0 as is_fine
-    from refused
+    from use_cases
+    cross join refused
+    union all
+    select
+        champions.use_case,
+        7 as question_number,
+        'Does each risk category hold what it says?' as question,
+        case
+            when champions.champion_count = 0 then 'Not known: there is no champion'
+            else coalesce(champions.caution, 'Yes, on the rows it was validated on')
+        end as answer,
+        champions.caution is null as is_fine
+    from champions
 ),
 
 final as (
     select
+        answers.use_case,
         answers.question_number,
         answers.question,
         answers.answer,
-        case when answers.is_fine then 'fine' else 'look at it' end as verdict
+        case when answers.is_fine then 'fine' else 'look at it' end as verdict,
+        {{ as_of() }} as as_of
     from answers
 )
 

@@ -10,6 +10,7 @@ final as (
         'version ' || versions.model_version || ' (' || versions.role || ')' as version_label,
         versions.role,
         versions.decision,
+        versions.caution,
         versions.roc_auc,
         versions.pr_auc,
         versions.brier,
@@ -17,7 +18,7 @@ final as (
         versions.base_rate,
         versions.features,
         versions.trained_as_of,
-        versions.git_commit
+        left(versions.git_commit, 8) as git_commit
     from versions
 )
 
