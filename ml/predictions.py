@@ -71,9 +71,10 @@ def current(
 
 def latest(on: engine.Engine, table: str, *, as_of: datetime | None, **choice: Any) -> engine.Frame:
     """As `current`, on an engine; there in no order but on DuckDB."""
+    keys = entity_keys(table)  # first: a table without predictions has no time of theirs
     at_most = {} if as_of is None else {"prediction_timestamp": as_of}
     rows = on.read(table, at_most=at_most, **choice)
-    return on.latest(rows, entity_keys(table), LATEST)
+    return on.latest(rows, keys, LATEST)
 
 
 def diff(table: str, before: str, after: str, *, min_change: float = 0.0) -> pa.Table:
