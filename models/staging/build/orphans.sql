@@ -1,0 +1,28 @@
+{{ config(
+    materialized='table',
+    post_hook={'sql': '{{ refuse_orphans() }}', 'transaction': false},
+) }}
+
+with
+counts as (
+    {%- for source_name, table_name in raw_tables() %}
+    {{ raw_orphans(source_name, table_name) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+final as (
+    select
+        counts.table_name,
+        counts.column_name,
+        counts.parent_table,
+        counts.parent_column,
+        counts.row_count,
+        counts.parent_count,
+        counts.orphan_count,
+        counts.example_orphan,
+        counts.example_parent
+    from counts
+)
+
+select * from final
