@@ -41,9 +41,24 @@ TEXTS: dict[str, dict[str, Any]] = {
             [
                 *("24-02-19", "2024-2-19", "2024-02-30", "2023-02-29", "0000-01-01", "0022-09-01"),
                 *("12024-02-19", "+2024-02-19", "2024-02-19 BC", "44-03-15 (BC)", "2024-02-19 tbc"),
-                *("2024-02-19 08:00:00", "2024-02-19T23:30:00-05:00", "2024-02", "2024", "20240219"),
-                *("19/02/2024", "2024/02/19", "epoch", "infinity", "-infinity", "today", "now", "45341"),
-                *("２０２４-02-19", "2024-02-19\n2024-02-20", "2024-02-19;"),
+                *(
+                    "2024-02-19 08:00:00",
+                    "2024-02-19T23:30:00-05:00",
+                    "2024-02",
+                    "2024",
+                    "20240219",
+                ),
+                *(
+                    "19/02/2024",
+                    "2024/02/19",
+                    "epoch",
+                    "infinity",
+                    "-infinity",
+                    "today",
+                    "now",
+                    "45341",
+                ),
+                *("\uff12\uff10\uff12\uff14-02-19", "2024-02-19\n2024-02-20", "2024-02-19;"),
             ]
         ),
     },
@@ -68,11 +83,25 @@ TEXTS: dict[str, dict[str, Any]] = {
                 *("infinity", "-infinity", "2024-02-19 08:00:00 BC", "2024-02-19 08:00:00 (BC)"),
                 *("2024-02-19 08:00:00 tbc", "2024-02-19 08:00:00 UTC", "10:30", "2024-02-19 8:00"),
                 *("2024-02-19 08:00:00 Asia/Jakarta", "2024-02-19 08:00:00Asia/Jakarta", "now"),
-                *("2024-02-19 24:00:00", "2024-02-19 08:60", "2024-02-19 08:00:60", "2024-02-19 08"),
+                *(
+                    "2024-02-19 24:00:00",
+                    "2024-02-19 08:60",
+                    "2024-02-19 08:00:60",
+                    "2024-02-19 08",
+                ),
                 *("2024-02-30 08:00:00", "2024-02-30T08:00Z", "2024-02-19T", "2024-02-19+07:00"),
                 *("2024-02-19  08:00:00", "2024-02-19 08:00:00.", "2024-02-19 08:00:00.1234567"),
-                *("2024-02-19 08:00:00+7", "2024-02-19 08:00:00+15:00", "2024-02-19 08:00:00+07:60"),
-                *("2024-02-19 08:00:00 PM", "1708329600", "02/19/2024 08:00", "2024-02-19_08:00:00"),
+                *(
+                    "2024-02-19 08:00:00+7",
+                    "2024-02-19 08:00:00+15:00",
+                    "2024-02-19 08:00:00+07:60",
+                ),
+                *(
+                    "2024-02-19 08:00:00 PM",
+                    "1708329600",
+                    "02/19/2024 08:00",
+                    "2024-02-19_08:00:00",
+                ),
             ]
         ),
     },
@@ -86,8 +115,30 @@ TEXTS: dict[str, dict[str, Any]] = {
         "\u00a0 3\t": 3,
         **dict.fromkeys(
             [
-                *("3.5", "1_0", "1,000", "1e3", "0x10", "3f", "3d", "3L", "2147483648", "nan", "--3"),
-                *("+3", "3.", ".0", "3 4", "99999999999999999999999", "inf", "true", "٣", "3.0000001"),
+                *(
+                    "3.5",
+                    "1_0",
+                    "1,000",
+                    "1e3",
+                    "0x10",
+                    "3f",
+                    "3d",
+                    "3L",
+                    "2147483648",
+                    "nan",
+                    "--3",
+                ),
+                *(
+                    "+3",
+                    "3.",
+                    ".0",
+                    "3 4",
+                    "99999999999999999999999",
+                    "inf",
+                    "true",
+                    "\u0663",
+                    "3.0000001",
+                ),
             ]
         ),
     },
@@ -102,8 +153,32 @@ TEXTS: dict[str, dict[str, Any]] = {
         "1e300": 1e300,
         **dict.fromkeys(
             [
-                *("nan", "NaN", "-nan", "inf", "-inf", "Infinity", "1e999", "-1e400", "1_0", "0x1p3"),
-                *("0x10", "3.5f", "3.5d", "3.5D", "1e", "e5", ".", "-", "3,5", "1.000,5", "+3", "3.5 %"),
+                *(
+                    "nan",
+                    "NaN",
+                    "-nan",
+                    "inf",
+                    "-inf",
+                    "Infinity",
+                    "1e999",
+                    "-1e400",
+                    "1_0",
+                    "0x1p3",
+                ),
+                *(
+                    "0x10",
+                    "3.5f",
+                    "3.5d",
+                    "3.5D",
+                    "1e",
+                    "e5",
+                    ".",
+                    "-",
+                    "3,5",
+                    "1.000,5",
+                    "+3",
+                    "3.5 %",
+                ),
             ]
         ),
     },
@@ -120,9 +195,9 @@ TEXTS: dict[str, dict[str, Any]] = {
         "\ufeffS1": "S1",
         "\u200bS1\u2003\u3000\r\n": "S1",
         " Ana  María ": "Ana  María",
-        "José": unicodedata.normalize("NFC", "José"),
-        "José": "José",
-        "Nguyễn": unicodedata.normalize("NFC", "Nguyễn"),
+        "Jose\u0301": "Jos\u00e9",
+        "Jos\u00e9": "Jos\u00e9",
+        "Nguye\u0302\u0303n": "Nguy\u1ec5n",
         "20210001.0": "20210001.0",
         "\u0301x": "\u0301x",
         "x\u0489": "x\u0489",
@@ -175,8 +250,20 @@ TYPED: list[tuple[str, str, str, str, Any]] = [
     ("TIMESTAMP", "timestamp_ntz", "'2024-02-19 08:00:00'", "date", None),
     ("TIMESTAMP", "timestamp_ntz", "'2024-02-19 08:00:00'", "timestamp", MORNING),
     ("TIMESTAMP", "timestamp_ntz", "'0022-09-01 08:00:00'", "timestamp", None),
-    ("TIMESTAMP WITH TIME ZONE", "timestamp_ltz", "'2024-02-19 15:00:00+07:00'", "timestamp", MORNING),
-    ("TIMESTAMP WITH TIME ZONE", "timestamp_ltz", "'2024-02-19 00:00:00+00:00'", "date", date(2024, 2, 19)),
+    (
+        "TIMESTAMP WITH TIME ZONE",
+        "timestamp_ltz",
+        "'2024-02-19 15:00:00+07:00'",
+        "timestamp",
+        MORNING,
+    ),
+    (
+        "TIMESTAMP WITH TIME ZONE",
+        "timestamp_ltz",
+        "'2024-02-19 00:00:00+00:00'",
+        "date",
+        date(2024, 2, 19),
+    ),
     ("TIMESTAMP WITH TIME ZONE", "timestamp_ltz", "'2024-02-19 15:00:00+07:00'", "date", None),
     ("INTEGER", "int", "20240219", "date", None),
     ("BIGINT", "bigint", "1708329600", "timestamp", None),
@@ -194,7 +281,12 @@ ONLY_DUCKDB: list[tuple[str, str, str, Any]] = [
     ("TIMESTAMP_S", "'2024-02-19 08:00:00'", "timestamp", MORNING),
     ("DATE", "'infinity'", "date", None),
     ("DATE", "'-infinity'", "timestamp", None),
-    ("UUID", "'00000000-0000-0000-0000-00000000000a'", "varchar", "00000000-0000-0000-0000-00000000000a"),
+    (
+        "UUID",
+        "'00000000-0000-0000-0000-00000000000a'",
+        "varchar",
+        "00000000-0000-0000-0000-00000000000a",
+    ),
 ]
 BYTES = {
     "494620": "IF",
@@ -333,7 +425,11 @@ def test_spark_composes_every_letter_with_a_mark(spark_session: "SparkSession") 
     for code in range(0xC0, 0x3000):
         parts = unicodedata.normalize("NFD", chr(code))
         is_composed = unicodedata.normalize("NFC", parts) == chr(code)
-        if is_composed and len(parts) > 1 and all(0x300 <= ord(mark) <= 0x36F for mark in parts[1:]):
+        if (
+            is_composed
+            and len(parts) > 1
+            and all(0x300 <= ord(mark) <= 0x36F for mark in parts[1:])
+        ):
             apart.append((parts,))
     assert len(apart) > 800
     spark_session.createDataFrame(apart, "v string").createOrReplaceTempView("apart")

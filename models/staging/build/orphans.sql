@@ -4,11 +4,14 @@
 ) }}
 
 with
+{%- for source_name, table_name in raw_tables() %}
+{{ source_name }}_{{ table_name }} as (
+    {{ raw_references(source_name, table_name) }}
+),
+{%- endfor %}
+
 counts as (
-    {%- for source_name, table_name in raw_tables() %}
-    {{ raw_orphans(source_name, table_name) }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    {{ raw_orphans() }}
 ),
 
 final as (
