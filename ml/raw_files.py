@@ -48,6 +48,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     unit: str = ""
+    references: str = ""  # `<source>.<table>.<column>` that owns what the column names
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def _column(column: Mapping[str, Any]) -> Column:
         minimum=meta.get("min"),
         maximum=meta.get("max"),
         unit=meta.get("unit", ""),
+        references=meta.get("references", ""),
     )
 
 
@@ -144,6 +146,8 @@ def _column_markdown(column: Column) -> str:
         values = ", ".join(f"`{value}`" for value in column.allowed)
     elif column.minimum is not None:
         values = f"{column.minimum} to {column.maximum}"
+    elif column.references:
+        values = f"one of `{column.references}`"
     else:
         values = ""
     cells = (f"`{column.name}`", column.data_type, filled, values, column.unit, column.description)

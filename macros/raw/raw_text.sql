@@ -1,9 +1,14 @@
 {% macro raw_text(value, type='VARCHAR') -%}
-    {#- A raw value, NULL where it is empty: text is trimmed, so that CSV and Parquet read alike; any other type
-        is left as it is, which spares millions of rows a detour through text.
+    {#- A raw value, NULL where it is empty: text, and bytes that are text, in plain form (`plain_text`), so that CSV and
+        Parquet read alike; any other type is left as it is, which spares millions of rows a detour through text.
         Arguments: value (a SQL expression), type (of the raw column). -#}
-    {%- if type in ('VARCHAR', 'STRING') or type.startswith('CHARACTER VARYING') -%}
-        nullif(trim({{ value }}), '')
+    {%- set kind = raw_kind(type) -%}
+    {%- if kind == 'bytes' -%}
+        nullif({{ plain_text(text_of_bytes(value)) }}, '')
+    {%- elif kind == 'text' and type | upper in ('UUID', 'JSON') or type.startswith('ENUM') -%}
+        nullif({{ plain_text('cast(' ~ value ~ ' as varchar)') }}, '')
+    {%- elif kind == 'text' -%}
+        nullif({{ plain_text(value) }}, '')
     {%- else -%}
         {{ value }}
     {%- endif -%}

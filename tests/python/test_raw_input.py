@@ -334,6 +334,34 @@ def test_bad_rows_are_quarantined_and_none_is_lost(
 
 
 @pytest.mark.slow
+def test_grades_of_nobody_stop_the_build(
+    folder: Path, university: Callable[..., University]
+) -> None:
+    """An id in another form: every row is well-formed, and belongs to no student."""
+    path = folder / "siakad/nilai.csv"
+    header, *lines = path.read_text().splitlines()
+    assert header.startswith("nim,")
+    path.write_text("\n".join([header, *(line.replace(",", ".0,", 1) for line in lines)]) + "\n")
+    (folder / "siakad/mata_kuliah.csv").unlink()
+    here = university(folder)
+    chosen = ("--select", "this_build", "quarantine", "orphans", "stg_siakad__nilai")
+    refused = here.dbt("build", *chosen)
+    assert refused.returncode != 0
+    said = f"siakad.nilai: {len(lines)} of {len(lines)} rows name a nim that siakad.mahasiswa lacks"
+    assert said in refused.stdout
+    assert "orphan_threshold" in refused.stdout
+    assert "Traceback" not in refused.stdout
+    counted = "select orphan_count from staging.orphans where table_name = 'siakad.nilai'"
+    assert here.query(f"{counted} and column_name = 'nim'") == [(len(lines),)]
+    assert here.query(f"{counted} and column_name = 'kode_mk'") == [(None,)]
+
+    done = here.dbt("build", *chosen, "--vars", "{orphan_threshold: 1}")
+    assert done.returncode == 0, done.stdout
+    assert f"ORPHANS  {said}" in done.stdout
+    assert "ORPHANS  siakad.nilai: siakad.mata_kuliah has no rows" in done.stdout
+
+
+@pytest.mark.slow
 def test_one_home_never_mixes_two_universities(
     folder: Path, small_raw: Path, university: Callable[..., University]
 ) -> None:
