@@ -1,5 +1,9 @@
 {%- set daily = var('freshness_limit_days') -%}
 with
+this_build as (
+    select * from {{ ref('this_build') }}
+),
+
 tables as (
     -- grades and students change by the semester: no age is too old
     {{ freshness_of('gold', 'dim_mahasiswa', 'valid_from', 'loaded_at') }}
@@ -30,20 +34,33 @@ tables as (
     {%- endfor %}
 ),
 
+aged as (
+    select
+        tables.*,
+        {{ day_number('this_build.as_of') }} - {{ day_number('tables.newest_at') }} as age_days,
+        {{ day_number(build_started_at()) }} - {{ day_number('tables.newest_at') }} as clock_age_days,
+        this_build.is_as_of_given,
+        this_build.as_of
+    from tables
+    cross join this_build
+),
+
 final as (
     select
-        tables.room,
-        tables.table_name,
-        tables.row_count,
-        tables.newest_at,
-        tables.newest_loaded_at,
-        {{ day_number(as_of()) }} - {{ day_number('tables.newest_at') }} as age_days,
-        tables.limit_days,
-        coalesce(
-            {{ day_number(as_of()) }} - {{ day_number('tables.newest_at') }} > tables.limit_days, false
-        ) as is_stale,
-        {{ as_of() }} as as_of
-    from tables
+        aged.room,
+        aged.table_name,
+        aged.row_count,
+        aged.newest_at,
+        aged.newest_loaded_at,
+        aged.age_days,
+        aged.clock_age_days,
+        aged.limit_days,
+        coalesce(aged.age_days > aged.limit_days, false) as is_stale,
+        -- where `as_of` follows the newest row, every feed may have stopped and nothing is old at `as_of`
+        coalesce(aged.clock_age_days > aged.limit_days and not aged.is_as_of_given, false)
+            as is_stale_by_the_clock,
+        aged.as_of
+    from aged
 )
 
 select * from final

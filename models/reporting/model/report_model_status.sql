@@ -102,9 +102,11 @@ drifted as (
 
 stale as (
     select
-        count(*) as watched_count,
-        count(case when freshness.is_stale then 1 end) as stale_count,
-        min(case when freshness.is_stale then freshness.table_name end) as first_stale
+        count(freshness.limit_days) as watched_count,
+        count(case when freshness.is_stale or freshness.is_stale_by_the_clock then 1 end) as stale_count,
+        min(case when freshness.is_stale or freshness.is_stale_by_the_clock then freshness.table_name end) as first_stale,
+        count(case when freshness.is_stale then 1 end) as stale_at_as_of_count,
+        min(case when freshness.is_stale_by_the_clock then freshness.clock_age_days end) as clock_age_days
     from freshness
 ),
 
@@ -187,7 +189,11 @@ answers as (
         5 as question_number,
         'Is the data fresh?' as question,
         case
-            when stale.stale_count = 0 then 'All ' || cast(stale.watched_count as string) || ' tables are'
+            when stale.watched_count = 0 then 'Not known: no table has a limit'
+            when stale.stale_count = 0
+                then 'All ' || cast(stale.watched_count as string) || ' tables that have a limit are'
+            when stale.stale_at_as_of_count = 0
+                then 'No: the newest row is ' || cast(stale.clock_age_days as string) || ' days old by the clock'
             else
                 cast(stale.stale_count as string) || ' of ' || cast(stale.watched_count as string)
                 || ' are stale, ' || stale.first_stale || ' among them'

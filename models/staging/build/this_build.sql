@@ -26,6 +26,7 @@ final as (
         {%- else -%}
         coalesce(newest.loaded_at + interval '1 microsecond', {{ build_started_at() }})
         {%- endif %} as as_of,
+        {{ 'true' if given else 'false' }} as is_as_of_given,
         '{{ invocation_id }}' as run_id,
         {{ text_literal(use_cases_as_json()) }} as use_cases,
         {{ text_literal(tojson(var('protected_attributes'))) }} as protected
