@@ -464,8 +464,12 @@ def _holding(frame: Frame, columns: Sequence[str], instant: datetime) -> Frame:
 
 
 def _key_text(quoted: Callable[..., str], columns: Sequence[str]) -> str:
-    texts = ", ".join(f"cast({quoted(column)} as string)" for column in columns)
-    return f"concat_ws(chr(31), {texts})"
+    """SQL: the columns as one text; several are quoted, so that other keys are other texts."""
+    texts = [f"cast({quoted(column)} as string)" for column in columns]
+    if len(texts) == 1:
+        return texts[0]
+    held = [f"""'"' || replace({each}, '"', '""') || '"'""" for each in texts]
+    return " || ',' || ".join(held)
 
 
 def literal(value: Any) -> str:

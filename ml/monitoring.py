@@ -60,7 +60,9 @@ def training_set(name: str, *, build: Frame, connection: Any) -> Frame:
 def prediction_history(*, build: Frame, connection: Any) -> Frame:
     """Every prediction ever published that `main` still shows and `as_of` may see (`HISTORY`).
 
-    `build`: relation `this_build`, of `connection`. An entity's keys are one text, joined by `/`.
+    `build`: relation `this_build`, of `connection`. An entity's keys are one text: several are
+    joined by `/`, which within a part is written `%2F` (and `%` is `%25`), so that other keys are
+    other texts.
     Of two versions that scored an entity at one instant the later one counts. A use case that never
     published has no rows.
     """
@@ -81,12 +83,14 @@ def _history(on: Engine, name: str, table: str, run: Build) -> Frame:
     probability = f"{lake.properties(table)[OUTCOME]}_probability"
     own = [probability, "risk_category", "model_version", "prediction_timestamp"]
     rows = on.read(table, columns=[*keys, *own], at_most={"prediction_timestamp": run.as_of})
-    parts = ", ".join(f"cast({on.quoted(key)} as string)" for key in keys)
+    parts = [f"cast({on.quoted(key)} as string)" for key in keys]
+    if len(parts) > 1:  # as `monitored_labels` writes them
+        parts = [f"replace(replace({part}, '%', '%25'), '/', '%2F')" for part in parts]
     told = on.sql(
         f"""
         select
             {text(name)} as use_case,
-            concat_ws('{ENTITY_SEPARATOR}', {parts}) as entity_key,
+            concat_ws('{ENTITY_SEPARATOR}', {", ".join(parts)}) as entity_key,
             model_version,
             {on.quoted(probability)} as probability,
             risk_category,

@@ -10,6 +10,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -121,8 +122,8 @@ def diff(table: str, before: str, after: str, *, min_change: float = 0.0) -> pa.
 
 
 def history(table: str, entity: str) -> pa.Table:
-    """Every prediction published for one entity, oldest first. Several keys are separated by
-    `/`."""
+    """Every prediction published for one entity, oldest first. Several keys are separated by `/`;
+    within one of them `/` is written `%2F`, and `%` is `%25`."""
     keys = entity_keys(table)
     values = entity.split("/", len(keys) - 1)
     if len(values) != len(keys):
@@ -130,6 +131,8 @@ def history(table: str, entity: str) -> pa.Table:
             f"{lake.NAMESPACE}.{table} is about {'/'.join(keys)}; {entity!r} has {len(values)} of "
             f"{len(keys)} parts."
         )
+    if len(keys) > 1:
+        values = [unquote(value) for value in values]
     rows = lake.read_table(table, equal=dict(zip(keys, values, strict=True)))
     if rows.num_rows == 0:
         raise InsighteraError(

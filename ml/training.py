@@ -171,13 +171,20 @@ def matured(on: Engine, spine: Frame, use_case: UseCase, as_of: datetime) -> Row
         select
             {on.quoted(*keys)},
             cast(cutoff as timestamp) as cutoff,
-            cast(label as bigint) as label,
+            try_cast(label as bigint) as label,
+            coalesce(try_cast(label as double) in (0, 1), false) as is_label,
             {on.key_hash(keys)} as entity_hash
         from spine
         where {given}
         """,  # noqa: S608
         spine=spine,
     )
+    refused = on.count(labelled, "not is_label")
+    if refused:
+        raise InsighteraError(
+            f"models/labels/label_{use_case.name}.sql: `label` must be 0, 1 or NULL; {refused:,} rows "
+            "hold something else."
+        )
     sampled = on.count(labelled) > use_case.max_rows
     last = "select max(entity_hash) as entity_hash from labelled"
     if sampled:
@@ -203,8 +210,6 @@ def matured(on: Engine, spine: Frame, use_case: UseCase, as_of: datetime) -> Row
     table = on.arrow(chosen)
     cutoffs = table["cutoff"].to_numpy().astype("datetime64[us]")
     labels = table["label"].to_numpy()
-    if not np.isin(labels, (0, 1)).all():
-        raise InsighteraError(f"label_{use_case.name}: `label` must be 0, 1 or NULL.")
     early = cutoffs + _horizon(use_case) > np.datetime64(as_of, "us")
     if early.any():
         raise InsighteraError(

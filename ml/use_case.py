@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from ml.errors import InsighteraError
@@ -14,6 +15,7 @@ NUMBERS = {
     "promotion": ("minimum", "margin", "max_milliseconds"),
     "retrain": ("max_age_days",),
 }
+AT_LEAST = {"horizon_days": 1, "max_features": 1, "cv_folds": 2, "max_rows": 1}  # whole numbers
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,48 @@ def _check_values(where: str, meta: Mapping[str, Any]) -> None:
     if "metric" not in meta["promotion"]:
         raise InsighteraError(f"{where}.promotion needs a metric.")
     for group, keys in NUMBERS.items():
-        absent = [key for key in keys if not isinstance(meta[group].get(key), int | float)]
+        absent = [key for key in keys if not _is_number(meta[group].get(key))]
         if absent:
             raise InsighteraError(f"{where}.{group} needs numbers for {', '.join(absent)}.")
+        negative = [key for key in keys if meta[group][key] < 0]
+        if negative:
+            raise InsighteraError(f"{where}.{group}: {', '.join(negative)} must not be negative.")
+    for key, least in AT_LEAST.items():
+        if type(meta[key]) is not int or meta[key] < least:
+            raise InsighteraError(
+                f"{where}.{key} is {meta[key]!r}; it must be a whole number from {least} up."
+            )
+    _check_thresholds(f"{where}.thresholds", meta["thresholds"])
+
+
+def _check_thresholds(where: str, thresholds: Any) -> None:
+    """Every probability falls into one category: bounds are distinct, and the lowest is 0."""
+    if not isinstance(thresholds, Mapping) or not thresholds:
+        raise InsighteraError(
+            f"{where} is {thresholds!r}; write a lower bound for each category, such as "
+            "{Low: 0.0, High: 0.6}."
+        )
+    wrong = {
+        name: bound
+        for name, bound in thresholds.items()
+        if not name or not _is_number(bound) or not 0 <= bound <= 1
+    }
+    if wrong:
+        raise InsighteraError(f"{where}: {wrong} should be named bounds between 0 and 1.")
+    bounds = sorted(thresholds.values())
+    if len(set(bounds)) < len(bounds):
+        raise InsighteraError(
+            f"{where} is {dict(thresholds)}: two categories have the same lower bound."
+        )
+    if bounds[0] != 0:
+        raise InsighteraError(
+            f"{where} is {dict(thresholds)}: a probability below {bounds[0]} would have no "
+            "category. Give the lowest one the bound 0.0."
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,11 @@
         'versions': this.identifier ~ '__versions',
         'corrected': this.identifier ~ '__corrected',
     } -%}
-    {#- compiled, so that a changed macro counts as a changed model -#}
+    {#- compiled, so that a changed macro counts as a changed model: with a column of each kind that they tell apart -#}
+    {%- set kinds = [{'name': 'a', 'type': 'DOUBLE'}, {'name': 'b', 'type': 'INTEGER'}, {'name': 'c', 'type': 'VARCHAR'}] -%}
     {%- set code = local_md5(
-        compiled_code ~ feature_versions_sql(settings, [], names, none) ~ tojson(settings) ~ tojson(model.columns | list)
+        compiled_code ~ feature_versions_sql(settings, kinds, names, none) ~ tojson(settings)
+        ~ tojson(model.columns | list)
     ) -%}
     {%- set is_same_code = before is not none and before.code == code -%}
     {%- set mode = 'full' -%}

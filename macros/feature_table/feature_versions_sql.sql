@@ -11,7 +11,9 @@
             {%- endfor %}
             {%- for column in columns %}
             {% if column.type in ('DOUBLE', 'FLOAT') -%}
-            round(points.{{ column.name }}, 9) as {{ column.name }},
+            {#- a division by zero is a number on one engine and NULL on another; here it is not known -#}
+            case when abs(points.{{ column.name }}) < cast('infinity' as double) then round(points.{{ column.name }}, 9) end
+                as {{ column.name }},
             {%- else -%}
             points.{{ column.name }},
             {%- endif %}

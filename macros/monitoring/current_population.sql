@@ -15,7 +15,7 @@
     {%- if not execute -%} {{ return('') }} {%- endif -%}
     {%- set keys = use_case_meta(use_case).entity_keys -%}
     {%- set population -%}
-        (select {{ keys | join(', ') }}, cutoff from {{ spine }} where label is null)
+        (select {{ keys | join(', ') }}, cutoff from {{ spine }} where cutoff = {{ as_of() }})
     {%- endset -%}
     {%- if not wanted -%} {{ return('select * from ' ~ population ~ ' as population') }} {%- endif -%}
     select

@@ -81,7 +81,7 @@ prediction_points as (
             and latest_predictions.entity_key = labels.entity_key
     where
         latest_predictions.recency = 1
-        and labels.label is null
+        and labels.cutoff = {{ as_of() }}
 ),
 
 points as (

@@ -154,12 +154,63 @@ def small_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def late_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A university that trains a model, where an older version of some students comes late, between
-    EARLIER and LATER, and has them in another programme."""
+    EARLIER and LATER, and has them in another programme. Courses are repeated, some have no credits,
+    or are recorded after the first grades; assignments are handed in again, and marked or not."""
     folder = tmp_path_factory.mktemp("raw")
     generate(ENOUGH, 3, folder / "enough", file_format="parquet")
-    return rewrite(
+    out = folder / "late"
+    rewrite(
         folder / "enough",
-        folder / "late",
+        out,
+        "siakad/nilai",
+        """
+        select * from rows
+        union all by name
+        (select distinct on (nim, kode_mk) * replace (
+            '2023-1' as semester,
+            timestamp '2024-01-20 08:00' as recorded_at,
+            timestamp '2024-01-20 08:00' as loaded_at,
+            if(hash(kode_mk) % 3 = 0, 0.0, 3.0) as bobot
+        )
+        from rows where semester < '2023-1' and (bobot <= 1 or hash(nim, kode_mk) % 5 = 0)
+        order by nim, kode_mk, semester)
+        """,
+    )
+    rewrite(
+        out,
+        out,
+        "siakad/mata_kuliah",
+        """
+        select * replace (
+            if(hash(kode_mk) % 9 = 0, null, sks) as sks,
+            if(hash(kode_mk) % 9 = 1, timestamp '2023-01-10', recorded_at) as recorded_at,
+            if(hash(kode_mk) % 9 = 1, timestamp '2023-01-10', loaded_at) as loaded_at
+        )
+        from rows
+        """,
+    )
+    again = """
+        select * replace (
+            waktu_kumpul + interval {days} day as waktu_kumpul, {mark} as skor,
+            recorded_at + interval {days} day as recorded_at, recorded_at + interval {days} day as loaded_at
+        )
+        from rows where skor is not null and hash(nim, id_tugas) % {share} = 0
+    """
+    rewrite(
+        out,
+        out,
+        "lms/pengumpulan",
+        f"""
+        select * from rows
+        union all by name
+        {again.format(days=2, mark="null", share=7)}
+        union all by name
+        {again.format(days=5, mark="least(skor + 9, 100)", share=14)}
+        """,
+    )
+    return rewrite(
+        out,
+        out,
         "siakad/mahasiswa",
         """
         select * from rows

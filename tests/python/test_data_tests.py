@@ -28,7 +28,14 @@ ROWS = {
             ('c', 0.9, 90.0, 'High', date '2024-01-01', date '2024-01-02')
         ) as predictions (nim, probability, score, category, known, made)
     """,
+    "labels": """
+        from (values
+            ('a', timestamp '2024-01-01', 0), ('b', timestamp '2024-02-01', 1),
+            ('a', timestamp '2024-07-01', null), ('a', timestamp '2024-08-01 12:00', null)
+        ) as labels (nim, cutoff, label)
+    """,
 }
+AS_OF = "2024-08-01 12:00"
 MOVED = (
     "select * replace (if(is_current, valid_to, valid_to + interval '{}') as valid_to) from sound"
 )
@@ -128,6 +135,20 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         ],
     ),
     (
+        "label_spine",
+        "labels",
+        {"entity_keys": ["nim"], "horizon_days": 180},
+        ["from sound where label is not null"],
+        [
+            "select * replace (nullif(nim, 'b') as nim) from sound",
+            "select * replace (if(nim = 'b', null, cutoff) as cutoff) from sound",
+            "select * replace (coalesce(label, 0) as label) from sound",
+            "select * replace (nullif(label, 0) as label) from sound",
+            "select * replace (0.5 * label as label) from sound",
+            f"select * replace (cutoff + interval 1 minute as cutoff) from sound where cutoff = '{AS_OF}'",
+        ],
+    ),
+    (
         "share_at_most",
         "predictions",
         {"condition": "category = 'High'", "most": 0.34},
@@ -144,8 +165,10 @@ def data_tests() -> Any:
         "history/end_of_time",
         "feature_table/feature_same_entity",
         "feature_table/feature_audit_columns",
+        "build/as_of",
     )
-    return rendered("duckdb", *used, *(f"../tests/generic/{test[0]}" for test in TESTS))
+    tests = (f"../tests/generic/{test[0]}" for test in TESTS)
+    return rendered("duckdb", *used, *tests, ref=lambda name: name)
 
 
 def rows_returned(test: Callable[..., str], sound: str, model: str, arguments: dict) -> int:
@@ -153,6 +176,7 @@ def rows_returned(test: Callable[..., str], sound: str, model: str, arguments: d
     with duckdb.connect() as connection:
         connection.execute(f"create table sound as {ROWS[sound]}")
         connection.execute(f"create table model as {model}")
+        connection.execute(f"create table this_build as select timestamp '{AS_OF}' as as_of")
         return len(connection.execute(str(test("model", **arguments))).fetchall())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import PROJECT
 
 from ml.macros import rendered
@@ -45,6 +46,24 @@ def test_every_feature_has_unit_and_owner(own: Callable[[str], list[dict]]) -> N
                 assert {"unit", "owner"} <= set(column["meta"]), (node["name"], name)
 
 
+def test_every_label_looks_only_forward(own: Callable[[str], list[dict]]) -> None:
+    """By the generic test `label_spine`, with the use case's own keys and horizon."""
+    spines = {
+        node["attached_node"].rpartition(".")[2]: node["test_metadata"]["kwargs"]
+        for node in own("test")
+        if (node.get("test_metadata") or {}).get("name") == "label_spine"
+    }
+    labels = {n["name"]: n["meta"]["use_case"] for n in own("model") if "use_case" in n["meta"]}
+    assert labels
+    assert set(spines) == set(labels) == {path.stem for path in PROJECT.glob("models/labels/*.sql")}
+    horizon = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
+    for name, use_case in labels.items():
+        assert spines[name]["entity_keys"] == use_case["entity_keys"], name
+        said = str(spines[name]["horizon_days"])
+        var = re.search(r"var\('(\w+)'\)", said)
+        assert int(horizon[var.group(1)] if var else said) == use_case["horizon_days"], name
+
+
 def test_every_public_macro_is_described(own: Callable[[str], list[dict]]) -> None:
     for macro in own("macro"):
         path = macro["original_file_path"]
@@ -61,8 +80,6 @@ def test_raw_tables_are_those_of_the_contract() -> None:
 
 def test_seeds_are_text_in_every_column() -> None:
     """A nim that looks like a number would lose its leading zeros."""
-    import yaml
-
     for table in contract():
         seeds = yaml.safe_load(
             (PROJECT / f"seeds/{table.source}/_{table.source}__seeds.yml").read_text()

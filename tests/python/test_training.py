@@ -395,6 +395,25 @@ def test_a_linear_model_trains_and_its_explanations_are_shap(campus):
         ({"promotion": {**META["promotion"], "metric": "accuracy"}}, "metric is 'accuracy'"),
         ({"promotion": {"metric": "roc_auc", "margin": 0.01}}, "minimum, max_milliseconds"),
         ({"promotion": {"minimum": 0.5}}, "promotion needs a metric"),
+        ({"promotion": {**META["promotion"], "minimum": True}}, "needs numbers for minimum"),
+        ({"promotion": {**META["promotion"], "margin": -0.1}}, "margin must not be negative"),
+        ({"retrain": {"policy": "auto", "max_age_days": -1}}, "max_age_days must not be negative"),
+        ({"horizon_days": 0}, "horizon_days is 0; it must be a whole number from 1 up"),
+        ({"horizon_days": -30}, "horizon_days is -30"),
+        ({"horizon_days": "60"}, "horizon_days is '60'"),
+        ({"max_rows": 0}, "max_rows is 0"),
+        ({"cv_folds": 1}, "cv_folds is 1; it must be a whole number from 2 up"),
+        ({"cv_folds": 2.5}, "cv_folds is 2.5"),
+        ({"max_features": 0}, "max_features is 0"),
+        ({"thresholds": {}}, r"label_student_dropout: meta.use_case.thresholds is \{\}"),
+        ({"thresholds": [0.0, 0.5]}, r"thresholds is \[0.0, 0.5\]"),
+        ({"thresholds": {"High": 0.6, "Low": 0.2}}, "below 0.2 would have no category"),
+        ({"thresholds": {"Low": 0.0, "High": "0.6"}}, r"thresholds: \{'High': '0.6'\} should be"),
+        ({"thresholds": {"Low": 0.0, "High": True}}, r"thresholds: \{'High': True\} should be"),
+        ({"thresholds": {"Low": 0.0, "High": 1.5}}, r"thresholds: \{'High': 1.5\} should be"),
+        ({"thresholds": {"Low": -0.1, "High": 0.5}}, r"thresholds: \{'Low': -0.1\} should be"),
+        ({"thresholds": {"Low": 0.0, "None": None}}, r"thresholds: \{'None': None\} should be"),
+        ({"thresholds": {"Low": 0.0, "Lower": 0.0}}, "the same lower bound"),
     ],
 )
 def test_what_a_use_case_gets_wrong_is_said(campus, changes, said):
@@ -416,12 +435,25 @@ def test_a_label_given_before_its_horizon_passed_is_refused(campus):
         )
 
 
+MATURE, EARLY = "select nim, cutoff", "from weeks where cutoff < '2020-06-01'"
+
+
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(
     ("query", "said"),
     [
         ("select nim, cutoff from weeks", "lacks the columns"),
-        ("select nim, cutoff, 2 as label from weeks where cutoff < '2020-06-01'", "0, 1 or NULL"),
+        (
+            f"{MATURE}, 2 as label {EARLY}",
+            "label_student_dropout.sql: `label` must be 0, 1 or NULL",
+        ),
+        (
+            f"{MATURE}, case when nim = 'S000001' then 0.11 else 0.0 end as label {EARLY}",
+            "0, 1 or NULL",
+        ),
+        (f"{MATURE}, 0.999999::double as label {EARLY}", "0, 1 or NULL"),
+        (f"{MATURE}, 'NaN'::double as label {EARLY}", "0, 1 or NULL"),
+        (f"{MATURE}, 'yes' as label {EARLY}", "0, 1 or NULL"),
     ],
 )
 def test_a_spine_that_is_none_is_said_so(campus, query, said):
@@ -475,7 +507,9 @@ def test_the_digest_is_of_what_the_model_reads():
         assert model_input.digest(alone, ["number", "word"]).to_pylist() == [text]
     as_int = pa.table({"number": pa.array([0], pa.int32()), "word": ["a"]})
     assert model_input.digest(as_int, ["number", "word"]).to_pylist() == [found["zero"]]
-    # which column holds a value counts
+    # which column holds a value counts, and where one ends
+    parts = pa.table({"one": ["a|b", "a", "~", None], "two": ["c", "b|c", "~", None]})
+    assert len(set(model_input.digest(parts, ["one", "two"]).to_pylist())) == 4
     turned = pa.table({"one": [1.0, 2.0], "two": [2.0, 1.0]})
     assert len(set(model_input.digest(turned, ["one", "two"]).to_pylist())) == 2
 

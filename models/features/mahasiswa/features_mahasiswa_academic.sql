@@ -76,13 +76,16 @@ recent as (
     group by semesters.nim, semesters.valid_hari
 ),
 
--- a course that was repeated earns its credits once
+-- a course that was repeated earns its credits once; NULL where it was passed and nobody knows its credits
 courses as (
     select
         standing.nim,
         standing.valid_hari,
         standing.kode_mk,
-        max(case when standing.is_passed then coalesce(standing.sks, 0) end) as sks_earned
+        case
+            when max(case when standing.is_passed then 1 else 0 end) = 0 then 0
+            else max(case when standing.is_passed then standing.sks end)
+        end as sks_earned
     from standing
     group by standing.nim, standing.valid_hari, standing.kode_mk
 ),
@@ -91,7 +94,8 @@ credits as (
     select
         courses.nim,
         courses.valid_hari,
-        coalesce(sum(courses.sks_earned), 0) as credit_earned_total
+        -- a sum without the unknown would be too small, and look like any other
+        case when count(*) = count(courses.sks_earned) then sum(courses.sks_earned) end as credit_earned_total
     from courses
     group by courses.nim, courses.valid_hari
 ),

@@ -1,3 +1,6 @@
+{%- set is_kept = has_rows(ref('fact_pengumpulan_tugas')) -%}
+{%- set is_owed = has_rows(ref('fact_kewajiban_tugas')) -%}
+
 with
 pengumpulan as (
     select * from {{ ref('fact_pengumpulan_tugas') }}
@@ -17,16 +20,20 @@ submissions as (
         pengumpulan.id_tugas,
         pengumpulan.pengumpulan_ke,
         pengumpulan.skor,
-        lag(pengumpulan.skor) over (
-            partition by pengumpulan.nim, pengumpulan.id_tugas
-            order by pengumpulan.pengumpulan_ke
-        ) as previous_skor,
+        -- the mark that this one replaces: an unmarked submission between two marked ones takes none away
+        {{ last_known('pengumpulan.skor', 'earlier_submissions') }} as previous_skor,
         {{ day_number('pengumpulan.recorded_at') }} as hari,
         pengumpulan.waktu_kumpul,
         pengumpulan.recorded_at,
         pengumpulan.loaded_at
     from pengumpulan
     inner join scope on pengumpulan.nim = scope.nim
+    window
+        earlier_submissions as (
+            partition by pengumpulan.nim, pengumpulan.id_tugas
+            order by pengumpulan.pengumpulan_ke
+            rows between unbounded preceding and 1 preceding
+        )
 ),
 
 first_submissions as (
@@ -277,10 +284,13 @@ running as (
 final as (
     select
         running.nim,
-        cast(running.submitted as integer) as submitted_count,
-        cast(running.due - running.handed_in as integer) as missed_count,
-        cast(running.late as integer) as late_count,
-        cast(running.handed_in as double) / nullif(running.due, 0) as submitted_share,
+        -- where nobody's submissions or obligations are kept, nought of them says nothing
+        case when {{ is_kept }} then cast(running.submitted as integer) end as submitted_count,
+        case when {{ is_kept }} and {{ is_owed }} then cast(running.due - running.handed_in as integer) end
+            as missed_count,
+        case when {{ is_kept }} and {{ is_owed }} then cast(running.late as integer) end as late_count,
+        case when {{ is_kept }} then cast(running.handed_in as double) / nullif(running.due, 0) end
+            as submitted_share,
         running.skor / nullif(running.scored, 0) as score_mean,
         running.score_last,
         running.score_trend,
