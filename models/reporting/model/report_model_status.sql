@@ -104,7 +104,9 @@ stale as (
     select
         count(freshness.limit_days) as watched_count,
         count(case when freshness.is_stale or freshness.is_stale_by_the_clock then 1 end) as stale_count,
-        min(case when freshness.is_stale or freshness.is_stale_by_the_clock then freshness.table_name end) as first_stale,
+        min(
+            case when freshness.is_stale or freshness.is_stale_by_the_clock then freshness.table_name end
+        ) as first_stale,
         count(case when freshness.is_stale then 1 end) as stale_at_as_of_count,
         min(case when freshness.is_stale_by_the_clock then freshness.clock_age_days end) as clock_age_days
     from freshness
