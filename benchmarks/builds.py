@@ -20,7 +20,7 @@ REPLAYED = 3  # of the days that follow
 
 def main() -> None:
     """Build, print and write the table."""
-    from ml.importers.oulad import import_oulad
+    from ml.raw.importers.oulad import import_oulad
 
     shutil.rmtree(STATE, ignore_errors=True)
     rows = import_oulad(oulad(), STATE / "raw")

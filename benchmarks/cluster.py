@@ -86,7 +86,7 @@ def tasks() -> dict[str, Counter[str]]:
 
 def main() -> None:
     """Start the cluster, build, stop it, and tell."""
-    from ml.generate import generate
+    from ml.raw.demo.generate import generate
 
     shutil.rmtree(STATE, ignore_errors=True)
     STATE.mkdir(parents=True)

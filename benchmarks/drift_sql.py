@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ml.macros import rendered
+from ml.core.macros import rendered
 
 MACROS = (
     "monitoring/value_points",

@@ -24,16 +24,17 @@ def measured(raw: Path, engine: str) -> tuple[float, int]:
     kinds = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
     seconds = build("--target", engine, *kinds, within=environment(home, raw)).seconds
     os.environ["INSIGHTERA_HOME"] = str(home)
-    from ml import predictions
+    from ml.lake import prediction_tables
+    from ml.publishing import predictions
 
-    published = [predictions.current(name).num_rows for name in predictions.tables()]
+    published = [predictions.current(name).num_rows for name in prediction_tables.tables()]
     return seconds, sum(published)
 
 
 def universities() -> list[tuple[str, Path]]:
     """What is built: its name, and its raw folder."""
-    from ml.generate import generate
-    from ml.importers.oulad import import_oulad
+    from ml.raw.demo.generate import generate
+    from ml.raw.importers.oulad import import_oulad
 
     made = []
     for times in (1, 10):

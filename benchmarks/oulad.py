@@ -31,10 +31,13 @@ def main() -> None:
     import duckdb
     import numpy as np
 
-    from ml import engine, evaluation, model_input, pipeline, registry, settings, training
-    from ml.features import point_in_time_join
-    from ml.importers.oulad import import_oulad
-    from ml.use_case import Build
+    from ml import engine, registry
+    from ml.core import settings
+    from ml.core.use_case import Build
+    from ml.features import model_input, point_in_time_join
+    from ml.raw.importers.oulad import import_oulad
+    from ml.tasks import estimators, evaluation
+    from ml.training import procedure as training
 
     shutil.rmtree(STATE, ignore_errors=True)
     import_oulad(oulad(), STATE / "raw")
@@ -56,7 +59,7 @@ def main() -> None:
     with engine.opened() as on:
         rows = training.matured(on, spine, use_case, TRAINED)
     joined, found = training.training_set(rows, tables, use_case, connection)
-    plain = pipeline.pipeline("sklearn.ensemble.HistGradientBoostingClassifier", found.kinds, {})
+    plain = estimators.pipeline("sklearn.ensemble.HistGradientBoostingClassifier", found.kinds, {})
     plain.fit(model_input.frame(joined, list(found.kinds)), rows.labels)
 
     lines = [HEADER, "|" + "---|" * 8]

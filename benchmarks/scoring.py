@@ -113,7 +113,9 @@ def register(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
     """Train on what the tables hold and make it champion."""
     from sklearn.calibration import CalibratedClassifierCV
 
-    from ml import model_input, pipeline, registry
+    from ml import registry
+    from ml.features import model_input
+    from ml.tasks import estimators
 
     joins = " ".join(f"join {table} using (nim, valid_from)" for table in list(TABLES)[1:])
     rows = connection.sql(
@@ -126,7 +128,7 @@ def register(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
     label = (random.random(len(read)) < 1 / (1 + np.exp(-signal))).astype(int)
     kinds = {name: "category" if name == "jalur" else "number" for name in FEATURES}
     model = CalibratedClassifierCV(
-        pipeline.pipeline(META["estimator"], kinds, {"max_leaf_nodes": 15}), cv=3, ensemble=False
+        estimators.pipeline(META["estimator"], kinds, {"max_leaf_nodes": 15}), cv=3, ensemble=False
     ).fit(read, label)
     notes = home / "notes"
     notes.mkdir()
@@ -172,7 +174,8 @@ def import_all() -> None:
     """What any run that scores something imports, once in a process."""
     import shap
 
-    from ml import explain, publishing, registry, scoring
+    from ml import publishing, registry, scoring
+    from ml.tasks import explain
 
     registry.list_versions("none")
     assert all((shap, explain, publishing, scoring))

@@ -21,7 +21,8 @@ if importlib.util.find_spec("pyspark") is None:
 import shap  # noqa: E402, F401
 from pyspark.daemon import manager  # noqa: E402
 
-from ml import explain, pipeline, scoring  # noqa: E402, F401
+from ml import scoring  # noqa: E402, F401
+from ml.tasks import estimators, explain  # noqa: E402, F401
 
 if __name__ == "__main__":
     manager()

@@ -1,7 +1,7 @@
 {% macro instant(text) -%}
     {#- The instant that a person writes for `as_of`, as a timestamp in UTC: a day is its first moment, an offset is
         counted in. Refused: any other text, a day that no calendar has, a time before 1900 or after the build's start.
-        The twin of `ml.instants.past_instant`; a test holds the two together.
+        The twin of `ml.core.instants.past_instant`; a test holds the two together.
         Arguments: text.
         Use: `{{ instant(var('as_of')) }}`; of '2024-03-01T00:00+07:00' it makes
         `timestamp '2024-02-29 17:00:00.000000'`. -#}

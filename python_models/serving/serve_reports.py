@@ -1,6 +1,6 @@
 def model(dbt, session):
     """One row: the serving file that this build put in the place of the former one."""
-    from ml import serving
+    from ml.publishing import serving
 
     dbt.config(materialized="table")
     return serving.replace(

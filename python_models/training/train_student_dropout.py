@@ -1,9 +1,9 @@
 def model(dbt, session):
     """One row: what training decided in this build, and the champion that scoring is to use."""
-    from ml import retraining
+    from ml import training
 
     dbt.config(materialized="table")
-    return retraining.train(
+    return training.train(
         "student_dropout",
         build=dbt.ref("this_build"),
         spine=dbt.ref("label_student_dropout"),

@@ -18,8 +18,9 @@ import pytest
 
 from benchmarks.dbt_build import PROJECT
 from benchmarks.dbt_build import environment as build_environment
-from ml import builds, spark
-from ml.generate import generate
+from ml.core import builds
+from ml.engine import spark_session as spark
+from ml.raw.demo.generate import generate
 
 if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog

@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet
 
-from ml.raw_files import Table, contract
+from ml.raw.files import Table, contract
 
 
 def violations(folder: Path) -> list[str]:

@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml import spark
-from ml.frames import to_arrow, to_spark
+from ml.core.frames import to_arrow, to_spark
+from ml.engine import spark_session as spark
 
 NAME = "student_dropout"
 TABLE = "student_dropout_risk"
@@ -36,7 +36,7 @@ KINDS = dict.fromkeys(FEATURES, "number") | {"jalur": "category"}
 
 IMPORTED = [
     "scoring_world",
-    "ml.explain",
+    "ml.tasks.explain",
     "ml.features",
     "ml.publishing",
     "ml.registry",
@@ -244,7 +244,9 @@ def make_tables(connection: duckdb.DuckDBPyConnection, students: int, every: int
 
 def register_models(folder: Path) -> Path:
     """A store with version 1 (champion) and version 2 (challenger) in `folder`; the SQLite file."""
-    from ml import model_input, pipeline, registry
+    from ml import registry
+    from ml.features import model_input
+    from ml.tasks import estimators
 
     world = World(2000)
     rows = world.connection.sql(
@@ -266,7 +268,7 @@ def register_models(folder: Path) -> Path:
     os.environ |= environment
     try:
         for version, leaves in (("1", 7), ("2", 4)):
-            model = pipeline.pipeline(
+            model = estimators.pipeline(
                 META["estimator"], KINDS, {"max_iter": 20, "max_leaf_nodes": leaves}
             )
             model.fit(read, label)

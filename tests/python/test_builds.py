@@ -16,7 +16,9 @@ import pytest
 from conftest import PROJECT, University, within
 from filelock import FileLock
 
-from ml import cli, lake, predictions
+from ml import lake
+from ml.cli import main as cli
+from ml.publishing import predictions
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,8 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from ml import dashboard_server, dashboards
-from ml.errors import InsighteraError
+from ml.cli import dashboard_server, dashboards
+from ml.core.errors import InsighteraError
 
 sys.path.insert(0, str(PROJECT / "superset"))
 import serving_file

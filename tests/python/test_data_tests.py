@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from conftest import PROJECT
 
-from ml.macros import rendered
+from ml.core.macros import rendered
 
 ROWS = {
     "feature versions": """

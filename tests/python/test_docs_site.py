@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ml import docs_site, registry
-from ml.errors import InsighteraError
+from ml.cli import docs_site
+from ml.core.errors import InsighteraError
+from ml.registry import versions as registry
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml import evaluation
+from ml.tasks import evaluation
 
 THRESHOLDS = {"High": 0.6, "Low": 0.0, "Medium": 0.3}  # in no order
 

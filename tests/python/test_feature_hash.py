@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml import engine
-from ml.macros import rendered
+from ml.core.macros import rendered
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -12,8 +12,8 @@ import pytest
 from conftest import FEATURE_TABLES, UNTESTED, SparkUniversity, University, rewrite
 from conftest import LATER as END
 
-from ml.errors import InsighteraError
-from ml.macros import rendered
+from ml.core.errors import InsighteraError
+from ml.core.macros import rendered
 
 pytestmark = pytest.mark.slow
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from raw_contract_checks import violations
 
-from ml import raw_files
-from ml.demo_students import CHUNK
-from ml.errors import InsighteraError
-from ml.generate import generate
-from ml.raw_files import PROJECT, contract
+from ml.core.errors import InsighteraError
+from ml.raw import files
+from ml.raw.demo.generate import generate
+from ml.raw.demo.students import CHUNK
+from ml.raw.files import PROJECT, contract
 
 SEED_STUDENTS, SEED = 245, 7  # what `seeds/` was generated with
 STUDENTS = 2 * CHUNK + 100
@@ -283,7 +283,7 @@ def test_dropout_can_be_foreseen_but_not_read_off(raw: duckdb.DuckDBPyConnection
 _RUN = """
 import os, resource, signal, sys
 from pathlib import Path
-from ml.generate import generate
+from ml.raw.demo.generate import generate
 students, out, kill = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "kill"
 stop = lambda done: os.kill(os.getpid(), signal.SIGKILL)
 generate(students, 3, out, progress=stop if kill else None)
@@ -360,7 +360,7 @@ def test_a_strangers_folder_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_another_commands_folder_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / raw_files.MARKER).write_text("insightera import oulad\n", encoding="utf-8")
+    (tmp_path / files.MARKER).write_text("insightera import oulad\n", encoding="utf-8")
     with pytest.raises(InsighteraError, match="insightera import oulad"):
         generate(20, 3, tmp_path)
 

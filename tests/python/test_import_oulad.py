@@ -12,10 +12,10 @@ import duckdb
 import pytest
 from raw_contract_checks import violations
 
-from ml.errors import InsighteraError
-from ml.importers.oulad import STEPS, import_oulad
-from ml.importers.oulad_files import FILES, REQUIRED
-from ml.raw_files import PROJECT
+from ml.core.errors import InsighteraError
+from ml.raw.files import PROJECT
+from ml.raw.importers.oulad import STEPS, import_oulad
+from ml.raw.importers.oulad_files import FILES, REQUIRED
 
 REAL = Path(os.environ.get("INSIGHTERA_OULAD") or PROJECT.parent / "shared" / "data" / "oulad")
 

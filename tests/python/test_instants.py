@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from dbt_common.exceptions import CompilationError
 
-from ml.errors import InsighteraError
-from ml.instants import instant, now, past_instant
-from ml.macros import rendered
+from ml.core.errors import InsighteraError
+from ml.core.instants import instant, now, past_instant
+from ml.core.macros import rendered
 
 GOOD = {
     "2024-03-01": datetime(2024, 3, 1),

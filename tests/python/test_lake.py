@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ml import lake
-from ml.errors import InsighteraError
-from ml.use_case import Build
+from ml.core.errors import InsighteraError
+from ml.core.use_case import Build
+from ml.lake import iceberg as lake
 
 SUMMARY = {"run-id": "r"}
 

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from conftest import PROJECT, run_dbt
 
-from ml import features as joins
-from ml.errors import InsighteraError
+from ml.core.errors import InsighteraError
+from ml.core.frames import to_arrow
+from ml.features import point_in_time as joins
 from ml.features import point_in_time_join
-from ml.frames import to_arrow
 
 OPEN = datetime(9999, 12, 31)
 

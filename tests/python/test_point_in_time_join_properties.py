@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ml import features as joins
+from ml.core.frames import to_arrow, to_spark
+from ml.core.macros import rendered
 from ml.features import point_in_time_join
-from ml.frames import to_arrow, to_spark
-from ml.macros import rendered
 
 DAY = timedelta(days=1)
 START = datetime(2024, 1, 1)

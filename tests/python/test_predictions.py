@@ -11,8 +11,12 @@ import pyarrow.parquet
 import pytest
 from scoring_world import FIRST, LATER, TABLE, World, copy_store, use_home
 
-from ml import cli, lake, predictions, registry, replay, screen
-from ml.errors import InsighteraError
+from ml import lake, registry
+from ml.cli import files, replay, screen
+from ml.cli import main as cli
+from ml.core.errors import InsighteraError
+from ml.lake import prediction_tables
+from ml.publishing import predictions
 
 STUDENTS = 30
 
@@ -118,7 +122,7 @@ def test_unknown_tables_are_named_with_those_that_exist() -> None:
         predictions.show("nope")
     with pytest.raises(InsighteraError, match=f"ml.receipts holds no predictions.*{TABLE}"):
         predictions.show("receipts")
-    assert predictions.tables() == [TABLE]
+    assert prediction_tables.tables() == [TABLE]
 
 
 def test_diff_tells_a_snapshot_from_a_time() -> None:
@@ -140,7 +144,7 @@ def test_write_holds_the_rows_and_replaces_whole(tmp_path: Path, name: str) -> N
     rows = predictions.show(TABLE)
     out = tmp_path / name
     out.write_text("what was there")
-    assert predictions.write(rows, out) == out
+    assert files.write(rows, out) == out
     read = pyarrow.parquet.read_table if name == "out.parquet" else pyarrow.csv.read_csv
     assert read(out)["nim"].to_pylist() == rows["nim"].to_pylist()
     assert read(out)["contributing_factors"].to_pylist() == rows["contributing_factors"].to_pylist()
@@ -150,14 +154,14 @@ def test_write_holds_the_rows_and_replaces_whole(tmp_path: Path, name: str) -> N
 def test_write_refuses_what_it_cannot_and_leaves_the_old_file(tmp_path: Path) -> None:
     rows = predictions.show(TABLE)
     with pytest.raises(InsighteraError, match=r"\.parquet, \.csv or \.json"):
-        predictions.write(rows, tmp_path / "out.xlsx")
+        files.write(rows, tmp_path / "out.xlsx")
     with pytest.raises(InsighteraError, match=r"folder .* does not exist"):
-        predictions.write(rows, tmp_path / "no" / "out.csv")
+        files.write(rows, tmp_path / "no" / "out.csv")
     old = tmp_path / "out.csv"
     old.write_text("what was there")
     nested = pa.table({"list": [[1]]})  # which no CSV can hold
     with pytest.raises(pa.ArrowException):
-        predictions.write(nested, old)
+        files.write(nested, old)
     assert old.read_text() == "what was there"
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 

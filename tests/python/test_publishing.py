@@ -23,8 +23,10 @@ from scoring_world import (
     world_of,
 )
 
-from ml import lake, predictions, publishing, registry
-from ml.errors import InsighteraError
+from ml import lake, publishing, registry
+from ml.core.errors import InsighteraError
+from ml.lake import prediction_tables
+from ml.publishing import predictions
 
 __all__ = ["home", "world_of"]
 
@@ -146,7 +148,7 @@ def concurrent_commit() -> int:
     """Another program appends one row to `main`, through a catalog of its own."""
     from pyiceberg.catalog.sql import SqlCatalog
 
-    from ml import settings
+    from ml.core import settings
 
     other = SqlCatalog("lake", uri=settings.catalog_uri(), warehouse=settings.lake())
     table = other.load_table(("ml", TABLE))
@@ -262,20 +264,20 @@ def test_rollback_has_a_receipt_and_the_next_build_scores_again(home: Path) -> N
     latest = world.run(LATER, "run-2")
     tip, rows = lake.head(TABLE), lake.read_table(TABLE).num_rows
 
-    assert predictions.rollback(TABLE) == beginning
+    assert publishing.rollback(TABLE) == beginning
     assert predictions.current(TABLE).equals(first)
     told = world.receipts(LATER, "run-3").to_pylist()[-1]
     assert (told["action"], told["rows"]) == ("rollback", STUDENTS - rows)
     assert (told["snapshot_id"], told["parent_id"]) == (beginning, tip)
     assert told["user_name"] == lake.user()
-    said = json.loads(lake.properties(TABLE)[predictions.LAST_MOVE])
+    said = json.loads(lake.properties(TABLE)[prediction_tables.LAST_MOVE])
     assert (said["from"], said["to"]) == (tip, beginning)
 
     with pytest.raises(InsighteraError, match="first publication"):
-        predictions.rollback(TABLE)
-    assert predictions.rollback(TABLE, str(tip)) == tip  # and forward again
+        publishing.rollback(TABLE)
+    assert publishing.rollback(TABLE, str(tip)) == tip  # and forward again
     assert predictions.current(TABLE).equals(latest)
-    predictions.rollback(TABLE)
+    publishing.rollback(TABLE)
     world.run(LATER, "run-4")
     assert_nothing_lost_or_doubled(world.receipts(LATER, "run-4"), rows)
     assert home.is_dir()
@@ -287,11 +289,11 @@ def test_rollback_refuses_what_main_never_showed(home: Path) -> None:
     registry.promote(NAME, "2", "test")
     world.score(LATER, "run-2")
     with pytest.raises(InsighteraError, match=r"never showed"):
-        predictions.rollback(TABLE, lake.head(TABLE, "audit_run2"))
+        publishing.rollback(TABLE, lake.head(TABLE, "audit_run2"))
     with pytest.raises(InsighteraError, match=r"already shows"):
-        predictions.rollback(TABLE, lake.head(TABLE))
+        publishing.rollback(TABLE, lake.head(TABLE))
     with pytest.raises(InsighteraError, match=r"no snapshot id"):
-        predictions.rollback(TABLE, "yesterday")
+        publishing.rollback(TABLE, "yesterday")
     assert home.is_dir()
 
 

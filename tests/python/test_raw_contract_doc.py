@@ -2,14 +2,14 @@
 
 import pytest
 
-from ml.errors import InsighteraError
-from ml.raw_files import PROJECT, contract, with_tables
+from ml.core.errors import InsighteraError
+from ml.raw.files import PROJECT, contract, with_tables
 
 DOCUMENT = (PROJECT / "docs" / "raw-contract.md").read_text(encoding="utf-8")
 
 
 def test_document_holds_the_tables_of_the_yaml() -> None:
-    assert with_tables(DOCUMENT) == DOCUMENT, "run `python -m ml.raw_files`"
+    assert with_tables(DOCUMENT) == DOCUMENT, "run `python -m ml.raw.files`"
 
 
 def test_a_changed_table_is_noticed() -> None:

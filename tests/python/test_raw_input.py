@@ -12,9 +12,10 @@ from conftest import PROJECT, University, rewrite, within
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml import build_lock, lake, raw, registry
-from ml.errors import InsighteraError
-from ml.raw_files import contract
+from ml import lake, raw, registry
+from ml.core import build_lock
+from ml.core.errors import InsighteraError
+from ml.raw.files import contract
 
 INTAKE = ("--select", "this_build", "quarantine", "stg_siakad__mahasiswa", "stg_siakad__nilai")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from ml.macros import rendered
+from ml.core.macros import rendered
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 
-from ml import pipeline, registry
-from ml.errors import InsighteraError
+from ml.core.errors import InsighteraError
+from ml.registry import versions as registry
+from ml.tasks import estimators
 
 NAME = "student_dropout"
 AS_OF = datetime(2021, 3, 1)
@@ -28,7 +29,7 @@ def model():
         {"gpa": rng.normal(size=300), "path": pd.Series(rng.choice(["a", "b"], 300), dtype=object)}
     )
     labels = (frame["gpa"] + (frame["path"] == "a") + rng.normal(size=300) > 0).astype(int)
-    made = pipeline.pipeline(
+    made = estimators.pipeline(
         "sklearn.ensemble.HistGradientBoostingClassifier",
         {"gpa": "number", "path": "category"},
         {"max_iter": 10},

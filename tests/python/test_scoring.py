@@ -25,9 +25,9 @@ from scoring_world import (
 )
 
 from ml import lake, registry, scoring
-from ml.errors import InsighteraError
-from ml.explain import contributions
-from ml.model_input import frame
+from ml.core.errors import InsighteraError
+from ml.features.model_input import frame
+from ml.tasks.explain import contributions
 
 __all__ = ["home"]
 
@@ -177,7 +177,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from scoring_world import FIRST, World
 rows = World().score(FIRST, "run-2")
-loaded = [name for name in ("shap", "ml.pipeline", "ml.explain") if name in sys.modules]
+loaded = [name for name in ("shap", "ml.tasks.estimators", "ml.tasks.explain") if name in sys.modules]
 print("rows", rows.num_rows, "loaded", loaded)
 """
     done = subprocess.run(

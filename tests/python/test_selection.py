@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from longitudinal import META, PROTECTED
 
-from ml import selection
-from ml.errors import InsighteraError
-from ml.use_case import UseCase
+from ml.core.errors import InsighteraError
+from ml.core.use_case import UseCase
+from ml.tasks import selection
 
 
 def use_case(**changes: Any) -> UseCase:

@@ -9,7 +9,8 @@ import duckdb
 import pytest
 from scoring_world import in_process
 
-from ml import serving, settings
+from ml.core import settings
+from ml.publishing import serving
 
 AS_OF = datetime(2024, 2, 1)
 

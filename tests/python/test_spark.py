@@ -181,7 +181,7 @@ def project(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         ),
         "models/refused.py": (
             "def model(dbt, session):\n"
-            "    from ml.errors import InsighteraError\n"
+            "    from ml.core.errors import InsighteraError\n"
             "    dbt.config(materialized='table')\n"
             "    rows = dbt.ref('numbers')\n"
             "    if rows.count():\n"

@@ -15,19 +15,14 @@ import pytest
 from longitudinal import HORIZON, META, University, university
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from ml import (
-    engine,
-    evaluation,
-    explain,
-    lake,
-    model_input,
-    pipeline,
-    registry,
-    retraining,
-    training,
-)
-from ml.errors import InsighteraError
-from ml.use_case import Build
+from ml import engine, lake
+from ml.core.errors import InsighteraError
+from ml.core.use_case import Build
+from ml.features import model_input
+from ml.registry import versions as registry
+from ml.tasks import estimators, evaluation, explain
+from ml.training import policy
+from ml.training import procedure as training
 
 AS_OF = datetime(2021, 3, 1)
 NAME = "student_dropout"
@@ -68,7 +63,7 @@ def home(tmp_path, monkeypatch, empty_store):
 
 def train(campus: University, as_of: datetime = AS_OF, **changes: Any) -> dict[str, Any]:
     run_id = changes.pop("run_id", "run-1")
-    (row,) = retraining.train(
+    (row,) = policy.train(
         NAME,
         build=campus.build(as_of, run_id, **changes),
         spine=campus.spine(as_of),
@@ -115,7 +110,7 @@ def test_the_first_model_that_passes_is_promoted(first_build):
 
 def test_the_decision_has_the_stated_columns(first_build):
     _, row = first_build
-    assert list(row) == retraining.DECISION.names
+    assert list(row) == policy.DECISION.names
 
 
 def test_a_version_carries_what_leads_back(first_build):
@@ -152,7 +147,7 @@ def test_a_category_that_does_not_hold_is_said_of_its_version(first_build):
     (card,) = (home / "mlartifacts").rglob("model_card.md")
     assert card.read_text().count("**Warning**") == len(said)
     assert all(f"**Warning**: {sentence}." in card.read_text() for sentence in said)
-    assert version.tags.get(retraining.CAUTION, "") == "; ".join(said)
+    assert version.tags.get(policy.CAUTION, "") == "; ".join(said)
 
 
 def test_the_card_says_what_was_done_and_names_nobody(first_build):
@@ -197,7 +192,7 @@ def test_the_champion_answers_and_its_explanations_add_up(campus):
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
     shares = explain.contributions(champion, rows)
     assert shares.shape == (500, len(champion.features))
-    inner = pipeline.fitted(champion.pipeline)
+    inner = estimators.fitted(champion.pipeline)
     base = inner.decision_function(rows) - shares.sum(axis=1)
     np.testing.assert_allclose(base, base[0], atol=1e-6)
     order = np.argsort(inner.decision_function(rows))
@@ -372,7 +367,7 @@ def test_a_linear_model_trains_and_its_explanations_are_shap(campus):
     _, joined = training_set(campus)
     rows = model_input.frame(joined.slice(0, 200), champion.features)
     shares = explain.contributions(champion, rows)
-    inner = pipeline.fitted(champion.pipeline)
+    inner = estimators.fitted(champion.pipeline)
     np.testing.assert_allclose(
         shares.sum(axis=1) + inner["estimator"].intercept_[0], inner.decision_function(rows)
     )
@@ -426,7 +421,7 @@ def test_what_a_use_case_gets_wrong_is_said(campus, changes, said):
 def test_a_label_given_before_its_horizon_passed_is_refused(campus):
     spine = campus.connection.sql("select nim, cutoff, 0 as label from weeks")
     with pytest.raises(InsighteraError, match="horizon of 60 days ends after as_of"):
-        retraining.train(
+        policy.train(
             NAME,
             build=campus.build(AS_OF),
             spine=spine,
@@ -458,7 +453,7 @@ MATURE, EARLY = "select nim, cutoff", "from weeks where cutoff < '2020-06-01'"
 )
 def test_a_spine_that_is_none_is_said_so(campus, query, said):
     with pytest.raises(InsighteraError, match=said):
-        retraining.train(
+        policy.train(
             NAME,
             build=campus.build(AS_OF),
             spine=campus.connection.sql(query),
@@ -532,8 +527,8 @@ def test_unseen_categories_and_missing_values_are_answered():
         "sklearn.ensemble.HistGradientBoostingClassifier",
         "sklearn.linear_model.LogisticRegression",
     ):
-        model = pipeline.pipeline(path, kinds, {})
-        with pipeline.one_thread():
+        model = estimators.pipeline(path, kinds, {})
+        with estimators.one_thread():
             model.fit(frame, labels)
             assert 0 <= model.predict_proba(new)[0, 1] <= 1
         shares = explain.contributions(model, new)
@@ -543,6 +538,6 @@ def test_unseen_categories_and_missing_values_are_answered():
 
 
 def test_defaults_do_not_override_the_grid():
-    made = pipeline.estimator("sklearn.ensemble.HistGradientBoostingClassifier", max_iter=7)
+    made = estimators.estimator("sklearn.ensemble.HistGradientBoostingClassifier", max_iter=7)
     assert isinstance(made, HistGradientBoostingClassifier)
-    assert (made.max_iter, made.early_stopping, made.random_state) == (7, False, pipeline.SEED)
+    assert (made.max_iter, made.early_stopping, made.random_state) == (7, False, estimators.SEED)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml import validation
-from ml.validation import PurgedGroupTimeSplit, TooLittleDataError
+from ml.tasks import splits
+from ml.tasks.splits import PurgedGroupTimeSplit, TooLittleDataError
 
 WEEK = np.timedelta64(7, "D")
 
@@ -24,7 +24,7 @@ def panels(draw):
     leaves = rng.random(entities) < draw(st.floats(0.05, 0.9))
     labels = (leaves[who] & ((entry + stay)[who] - week <= 8)).astype(np.int64)
     order = rng.permutation(len(who))  # no order of rows is promised
-    hashes = validation.mixed(np.arange(entities, dtype=np.uint64), salt=seed % 1000)
+    hashes = splits.mixed(np.arange(entities, dtype=np.uint64), salt=seed % 1000)
     cutoffs = np.datetime64("2020-01-06", "us") + week * WEEK
     horizon = np.timedelta64(draw(st.integers(1, 200)), "D").astype("timedelta64[us]")
     return cutoffs[order], labels[order], hashes[who][order], horizon
@@ -35,7 +35,7 @@ def panels(draw):
 def test_outer_split_keeps_time_entities_and_horizon_apart(panel):
     cutoffs, labels, entities, horizon = panel
     try:
-        split = validation.outer_split(cutoffs, labels, entities, horizon)
+        split = splits.outer_split(cutoffs, labels, entities, horizon)
     except TooLittleDataError:
         return  # rightly so? the next test
     assert cutoffs[split.train].max() + horizon <= cutoffs[split.validation].min()
@@ -43,7 +43,7 @@ def test_outer_split_keeps_time_entities_and_horizon_apart(panel):
     for side in (split.train, split.validation):
         for label in (0, 1):
             assert len(np.unique(entities[side][labels[side] == label])) >= 5
-    everyone = set(np.flatnonzero(validation.judges(entities) & (cutoffs >= split.start)))
+    everyone = set(np.flatnonzero(splits.judges(entities) & (cutoffs >= split.start)))
     assert set(split.validation) == everyone
 
 
@@ -51,7 +51,7 @@ def test_outer_split_keeps_time_entities_and_horizon_apart(panel):
 @given(panels())
 def test_outer_split_is_refused_only_where_no_start_would_do(panel):
     cutoffs, labels, entities, horizon = panel
-    judge = validation.judges(entities)
+    judge = splits.judges(entities)
     possible = any(
         all(
             len(np.unique(entities[side & (labels == label)])) >= 5
@@ -61,10 +61,10 @@ def test_outer_split_is_refused_only_where_no_start_would_do(panel):
         for start in np.unique(cutoffs)
     )
     if possible:
-        validation.outer_split(cutoffs, labels, entities, horizon)
+        splits.outer_split(cutoffs, labels, entities, horizon)
     else:
         with pytest.raises(TooLittleDataError, match="matured rows"):
-            validation.outer_split(cutoffs, labels, entities, horizon)
+            splits.outer_split(cutoffs, labels, entities, horizon)
 
 
 @settings(max_examples=150, deadline=None)
@@ -91,7 +91,7 @@ def test_inner_splitter_keeps_time_entities_and_gap_apart(panel, folds, with_gap
 @given(panels(), st.integers(2, 5))
 def test_grouped_folds_hold_each_entity_out_once(panel, folds):
     _, _, entities, _ = panel
-    pairs = validation.grouped_folds(entities, folds)
+    pairs = splits.grouped_folds(entities, folds)
     assert sorted(np.concatenate([held for _, held in pairs])) == list(range(len(entities)))
     for learn, held in pairs:
         assert not set(entities[learn]) & set(entities[held])
@@ -103,7 +103,7 @@ def test_grouped_folds_hold_each_entity_out_once(panel, folds):
 def test_folds_say_how_they_were_cut(panel):
     cutoffs, labels, entities, horizon = panel
     try:
-        folds = validation.inner_folds(cutoffs, labels, entities, 3, horizon)
+        folds = splits.inner_folds(cutoffs, labels, entities, 3, horizon)
     except TooLittleDataError:
         return
     for learn, judge in folds.pairs:
@@ -118,10 +118,10 @@ def test_folds_say_how_they_were_cut(panel):
 
 def test_sides_do_not_depend_on_the_rows_and_have_the_stated_share():
     entities = np.random.default_rng(0).integers(0, 2**63, 20_000).astype(np.uint64)
-    sides = validation.judges(entities)
-    assert (validation.judges(entities[::-1])[::-1] == sides).all()
+    sides = splits.judges(entities)
+    assert (splits.judges(entities[::-1])[::-1] == sides).all()
     assert 0.28 < sides.mean() < 0.32
-    both = sides & validation.judges(entities, salt=1)
+    both = sides & splits.judges(entities, salt=1)
     assert 0.08 < both.mean() < 0.10  # the salts are independent: 0.3 * 0.3
 
 
@@ -131,7 +131,7 @@ def test_long_history_leaves_its_latest_quarter_to_validation():
     week = rng.integers(0, 400, 4000)
     cutoffs = np.datetime64("2015-01-05", "us") + week * WEEK
     labels = (rng.random(4000) < 0.3).astype(np.int64)
-    split = validation.outer_split(cutoffs, labels, entities, np.timedelta64(60, "D"))
+    split = splits.outer_split(cutoffs, labels, entities, np.timedelta64(60, "D"))
     share = (cutoffs >= split.start).mean()
     assert 0.2 < share < 0.32
 
@@ -141,9 +141,9 @@ def test_gap_is_given_up_for_inner_folds_only_where_the_span_is_too_short():
     entities = np.repeat(rng.integers(0, 2**63, 300).astype(np.uint64), 20)
     cutoffs = np.datetime64("2020-01-06", "us") + np.tile(np.arange(20), 300) * WEEK
     labels = (rng.random(6000) < 0.3).astype(np.int64)
-    short = validation.inner_folds(cutoffs, labels, entities, 3, np.timedelta64(180, "D"))
-    long = validation.inner_folds(cutoffs, labels, entities, 3, np.timedelta64(30, "D"))
-    same = validation.inner_folds(
+    short = splits.inner_folds(cutoffs, labels, entities, 3, np.timedelta64(180, "D"))
+    long = splits.inner_folds(cutoffs, labels, entities, 3, np.timedelta64(30, "D"))
+    same = splits.inner_folds(
         np.full(6000, cutoffs[0]), labels, entities, 3, np.timedelta64(30, "D")
     )
     assert "WITHOUT a gap" in short.how

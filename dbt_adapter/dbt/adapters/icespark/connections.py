@@ -12,8 +12,8 @@ from dbt.adapters.spark.connections import (
 from dbt.adapters.spark.session import Cursor, SessionConnectionWrapper
 from dbt_common.exceptions import DbtRuntimeError
 
-from ml import spark
-from ml.errors import InsighteraError
+from ml.core.errors import InsighteraError
+from ml.engine import spark_session as spark
 
 
 @dataclass

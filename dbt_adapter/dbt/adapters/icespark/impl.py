@@ -13,8 +13,8 @@ from dbt.adapters.icespark.connections import IcesparkConnectionManager
 from dbt.adapters.spark.impl import SparkAdapter
 from dbt_common.exceptions import DbtRuntimeError
 
-from ml import spark
-from ml.errors import InsighteraError
+from ml.core.errors import InsighteraError
+from ml.engine import spark_session as spark
 
 
 class SessionPythonJob(PythonJobHelper):

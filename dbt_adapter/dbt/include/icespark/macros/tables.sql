@@ -6,7 +6,7 @@
     {#- Iceberg swaps the new table for the old in one commit. -#}
     {%- if language == 'python' %}
 {{ compiled_code }}
-from ml import frames as insightera_frames
+from ml.core import frames as insightera_frames
 insightera_frames.write(model(dbtObj(spark.table), spark), "{{ relation }}", spark)
     {%- elif temporary -%}
         {{ create_temporary_view(relation, compiled_code) }}

@@ -1,0 +1,149 @@
+"""Walking the pipeline through history: the instants, a build at each, and what it left behind."""
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from ml import lake
+from ml.core import builds, settings
+from ml.core.errors import InsighteraError
+from ml.core.instants import past_instant
+from ml.lake import prediction_tables
+from ml.publishing import predictions
+
+_ORDER = "train score published"
+_COUNTED = {"score": "scored", "published": "published in all"}
+_STEP = re.compile(r"^([1-9]\d*)([dw])$")
+
+
+def steps(first: str, last: str, every: str) -> list[datetime]:
+    """The instants from `first` to at most `last`, `every` so many days or weeks (`1d`, `4w`).
+
+    Raises InsighteraError for an unreadable instant or step, and where `last` is before `first`.
+    """
+    match = _STEP.match(every)
+    if match is None:
+        raise InsighteraError(
+            f"--every {every!r} is no step: write days or weeks, such as 1d or 4w."
+        )
+    length = timedelta(days=int(match[1]) * (7 if match[2] == "w" else 1))
+    start, end = past_instant(first, "--from"), past_instant(last, "--to")
+    if end < start:
+        raise InsighteraError(f"--to {last} lies before --from {first}.")
+    return [start + length * n for n in range((end - start) // length + 1)]
+
+
+def replay_step(instant: datetime, select: str, *, again: bool) -> str:
+    """One build as of `instant`, in this process; its last words.
+
+    What it prints goes to a log under the home. `select`: dbt's selection, empty for everything.
+    `again`: not the first of the replay, so unit tests would find what they found. Raises
+    InsighteraError, which says where to read on, where the build fails.
+    """
+    logs = settings.home().resolve() / "replay"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{instant:%Y-%m-%dT%H%M}.log"
+    arguments = ["--no-use-colors", "build"]
+    arguments += ["--select", select] if select else []
+    arguments += ["--exclude-resource-type", "unit_test"] if again else []
+    environment = {
+        "DBT_PROFILES_DIR": str(settings.PROJECT / "profiles"),
+        "INSIGHTERA_AS_OF": instant.isoformat(sep=" "),
+    }
+    with (
+        log.open("w") as handle,
+        redirect_stdout(handle),
+        redirect_stderr(handle),
+        _within(settings.PROJECT, environment),
+    ):
+        done = builds.run_dbt(*arguments)
+    if not done.success:
+        lines = (log.read_text().strip() or str(done.exception)).splitlines()
+        failures = [line for line in lines if "ERROR" in line or "FAIL" in line or "AUDIT" in line]
+        raise InsighteraError(
+            f"The build as of {instant} failed; its log is {log}.\n  "
+            + "\n  ".join((failures or lines)[-8:])
+            + "\nMend it and run the same replay again: finished steps do nothing the second time."
+        )
+    built = {result.node.name for result in getattr(done.result, "results", [])}
+    if not built and not again:
+        raise InsighteraError(
+            f"--select {select!r} matches nothing that can be built, so nothing was. "
+            "`dbt ls` lists what there is; names are those of the models."
+        )
+    return in_words(made(built))
+
+
+def in_words(parts: Sequence[tuple[str, str]]) -> str:
+    """What was made, each use case and table by its name."""
+    subjects = dict.fromkeys(subject for subject, _ in parts)
+    return (
+        "; ".join(
+            f"{subject}: {', '.join(said for of, said in parts if of == subject)}"
+            for subject in subjects
+        )
+        or "built"
+    )
+
+
+def made(built: Collection[str] | None = None) -> list[tuple[str, str]]:
+    """What the build that ended last made: use case or prediction table, and what of it.
+
+    `built`: of these nodes only, else of all that there are. Raises InsighteraError where DuckDB
+    built nothing here.
+    """
+    if not settings.warehouse().exists():
+        raise InsighteraError(f"Nothing is built in {settings.home()} yet. Run `make build` first.")
+    parts = []
+    with duckdb.connect(str(settings.warehouse()), read_only=True) as connection:
+        tables = {
+            name
+            for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()
+        }
+        tables = tables if built is None else tables.intersection(built)
+        for name in sorted(tables, key=lambda name: (_ORDER.find(name.split("_")[0]), name)):
+            kind, _, subject = name.partition("_")
+            if kind == "train":
+                row = connection.table(f"ml.{name}").project("decision").fetchone()
+                parts.append((subject, str(row[0]).rstrip(".") if row else "nothing decided"))
+            elif kind in _COUNTED and name != "published_receipts":
+                schema = "published" if kind == "published" else "ml"
+                count = connection.table(f"{schema}.{name}").aggregate("count(*)").fetchall()[0][0]
+                parts.append((subject, f"{count:,} {_COUNTED[kind]}"))
+    return parts
+
+
+def made_in_lake() -> list[tuple[str, str]]:
+    """As `made`, of a build on Spark: its tables are in the lake."""
+    parts = []
+    for name in sorted(lake.tables(), key=lambda name: (_ORDER.find(name.split("_")[0]), name)):
+        kind, _, subject = name.partition("_")
+        if kind == "train":
+            decisions = lake.read_table(name, columns=["decision"])["decision"].to_pylist()
+            parts += [(subject, decision.rstrip(".")) for decision in decisions]
+        elif kind == "score":
+            count = lake.read_table(name, columns=["run_id"]).num_rows
+            parts.append((subject, f"{count:,} {_COUNTED[kind]}"))
+    for name in prediction_tables.tables():
+        count = predictions.current(name).num_rows
+        parts.append((name, f"{count:,} {_COUNTED['published']}"))
+    return parts
+
+
+@contextmanager
+def _within(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """This process in a folder, with more settings."""
+    before, held = Path.cwd(), dict(os.environ)
+    os.chdir(folder)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        os.environ.clear()
+        os.environ.update(held)

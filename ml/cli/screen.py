@@ -1,0 +1,193 @@
+"""What the command line gives: rows for a person on a screen, or for a machine as JSON or CSV.
+
+A person's table never breaks a word: columns of lesser interest go until the others fit the screen.
+"""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from functools import cache
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ml.core import settings
+
+Row = Mapping[str, Any]
+MOST = 20  # rows on a screen; a machine gets all
+LEAST_TEXT = 20  # characters that a text is cut to before a column goes
+
+
+class Format(str, Enum):
+    """How rows go to standard output."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a person's table. `rank`: the highest goes first where the screen is narrow;
+    0 stays. `is_text`: may be cut.
+    """
+
+    head: str
+    cells: Sequence[str]
+    rank: int = 0
+    is_text: bool = False
+    right: bool = False
+
+
+def show(console: Console, title: str, columns: Sequence[Column], total: int) -> None:
+    """Print the columns that fit, and say what is left out."""
+    room = console.width
+    fitting = list(columns)
+    while _width(fitting) > room and any(column.rank for column in fitting):
+        fitting.remove(max(fitting, key=lambda column: column.rank))
+    if title:
+        console.print(Text(title, style="bold"), soft_wrap=True)
+    table = Table()
+    for column in fitting:
+        table.add_column(
+            column.head,
+            no_wrap=True,
+            overflow="ellipsis" if column.is_text else "fold",
+            justify="right" if column.right else "left",
+            min_width=None if column.is_text else _longest(column),
+        )
+    shown = min(MOST, total)
+    for cells in zip(*(column.cells[:shown] for column in fitting), strict=True):
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+    left = [column.head for column in columns if column not in fitting]
+    words = [f"{shown} of {total:,} rows"] if shown < total else []
+    words += [f"not shown, for want of width: {', '.join(left)}"] if left else []
+    if words:
+        console.print(
+            f"{'; '.join(words)}. `--format csv` or `json` gives all of it.",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def _longest(column: Column) -> int:
+    return max(map(len, [column.head, *column.cells[:MOST]]))
+
+
+def _width(columns: Sequence[Column]) -> int:
+    widths = [
+        min(_longest(column), max(LEAST_TEXT, len(column.head)))
+        if column.is_text
+        else _longest(column)
+        for column in columns
+    ]
+    return sum(widths) + 3 * len(columns) + 1
+
+
+def give(rows: Sequence[Row], form: Format) -> None:
+    """Rows to standard output, for a machine: a JSON array, or CSV with a header."""
+    sys.stdout.write(as_json(rows) if form is Format.json else as_csv(rows))
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """An array of objects; instants and dates as ISO 8601."""
+    return json.dumps(rows, indent=2, default=_plain, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """A header and a line per row; what is missing is empty, lists and objects are JSON."""
+    out = io.StringIO()
+    names = list(rows[0]) if rows else []
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([_flat(row[name]) for name in names])
+    return out.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    return str(value)
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, default=_plain, ensure_ascii=False)
+    return value
+
+
+def percent(probability: float | None) -> str:
+    """A probability as a person reads it: `85 %`, `0.4 %`."""
+    if probability is None:
+        return ""
+    return f"{100 * probability:.0f} %" if probability >= 0.1 else f"{100 * probability:.1f} %"
+
+
+def points(difference: float | None) -> str:
+    """A difference of probabilities, in points of a hundred with its sign."""
+    return "" if difference is None else f"{100 * difference:+.1f}"
+
+
+def day(instant: datetime | None) -> str:
+    """The date of an instant."""
+    return "" if instant is None else f"{instant:%Y-%m-%d}"
+
+
+def reason(contributing_factors: str | None) -> str:
+    """What raises a prediction most, in plain words: `Attendance, 90 days: 20 %`."""
+    factors = json.loads(contributing_factors or "[]")
+    raising = [factor for factor in factors if factor["contribution"] > 0]
+    if not raising:
+        return "nothing in particular"
+    most = max(raising, key=lambda factor: factor["contribution"])
+    label, unit = words_of(most["feature"])
+    return f"{label}: {value_in_words(most['value'], unit)}"
+
+
+def value_in_words(value: Any, unit: str = "") -> str:
+    """A feature's value; shares in percent, as the dashboards say it."""
+    if value is None:
+        return "not recorded"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if unit == "share":
+        return f"{100 * value:.0f} %"
+    return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+
+
+def words_of(feature: str) -> tuple[str, str]:
+    """A feature's label and unit, from its YAML; its name where it has none.
+
+    `<table>__<column>` is how the join names a column that two tables have.
+    """
+    known = _features()
+    return known.get(feature) or known.get(feature.split("__")[-1]) or (feature, "")
+
+
+@cache
+def _features() -> dict[str, tuple[str, str]]:
+    found = {}
+    for path in sorted((settings.PROJECT / "models" / "features").rglob("features_*.yml")):
+        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
+            for column in model["columns"]:
+                meta = column.get("config", {}).get("meta", {})
+                if "unit" in meta:
+                    label = meta.get("label", column["name"].replace("_", " "))
+                    found[column["name"]] = (label, meta["unit"])
+    return found

@@ -1,0 +1,163 @@
+"""What a build and a use case are, as their YAML and the model `this_build` say it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import isfinite
+from typing import Any
+
+from ml.core.errors import InsighteraError
+from ml.core.frames import to_arrow
+
+POLICIES = ("auto", "always", "never")
+NUMBERS = {
+    "promotion": ("minimum", "margin", "max_milliseconds"),
+    "retrain": ("max_age_days",),
+}
+AT_LEAST = {"horizon_days": 1, "max_features": 1, "cv_folds": 2, "max_rows": 1}  # whole numbers
+
+
+@dataclass(frozen=True)
+class UseCase:
+    """The `meta` of `label_<name>`, checked. One field, one line of `docs/use-cases.md`.
+
+    `features` are not listed here: they are every feature column of the tables that the thin
+    models pass. Raises InsighteraError where a field is missing, unknown, or contradicts policy.
+    """
+
+    name: str
+    task: str  # "classification"
+    outcome: str  # what label 1 means: names `<outcome>_probability` and `predicted_<outcome>`
+    entity_keys: tuple[str, ...]
+    horizon_days: int
+    mandatory: tuple[str, ...]
+    excluded: tuple[str, ...]
+    protected: tuple[str, ...]  # the project's policy: never a feature
+    max_features: int
+    estimator: str  # dotted path of a scikit-learn class
+    grid: Mapping[str, list[Any]]
+    cv_folds: int
+    max_rows: int  # bound on the training set; sampled by entity beyond it
+    thresholds: Mapping[str, float]  # category -> lower bound of the probability
+    promotion: Mapping[str, Any]  # metric, minimum, margin, max_milliseconds
+    retrain: Mapping[str, Any]  # policy: auto | always | never, max_age_days
+    output_table: str  # Iceberg table under the namespace `ml`
+    attributes: tuple[str, ...]  # columns of the attribute relation, carried into the output
+
+    @classmethod
+    def of(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
+        """Check `meta` (a mapping as YAML gives it) and the policy's protected attributes."""
+        wanted = set(cls.__dataclass_fields__) - {"name", "protected"}
+        missing, unknown = sorted(wanted - set(meta)), sorted(set(meta) - wanted)
+        if missing or unknown:
+            raise InsighteraError(
+                f"label_{name}: meta.use_case misses {missing or 'nothing'} and has unknown "
+                f"{unknown or 'nothing'}. The fields are described in docs/use-cases.md."
+            )
+        refused = sorted(set(meta["mandatory"]) & set(protected))
+        if refused:
+            raise InsighteraError(
+                f"label_{name}: {refused} are protected attributes (var `protected_attributes` in "
+                "dbt_project.yml) and may not be features. Remove them from `mandatory`."
+            )
+        _check_values(f"label_{name}: meta.use_case", meta)
+        lists: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in meta.items()
+        }
+        return cls(name=name, protected=protected, **lists)
+
+
+def _check_values(where: str, meta: Mapping[str, Any]) -> None:
+    """Values that every step relies on; `ml.training.procedure` checks what only scikit-learn can tell."""
+    if meta["task"] != "classification":
+        raise InsighteraError(
+            f"{where}.task is {meta['task']!r}; `classification` is what can be trained."
+        )
+    if meta["retrain"].get("policy") not in POLICIES:
+        raise InsighteraError(
+            f"{where}.retrain.policy is {meta['retrain'].get('policy')!r}; use one of "
+            f"{', '.join(POLICIES)}."
+        )
+    if "metric" not in meta["promotion"]:
+        raise InsighteraError(f"{where}.promotion needs a metric.")
+    for group, keys in NUMBERS.items():
+        absent = [key for key in keys if not _is_number(meta[group].get(key))]
+        if absent:
+            raise InsighteraError(f"{where}.{group} needs numbers for {', '.join(absent)}.")
+        negative = [key for key in keys if meta[group][key] < 0]
+        if negative:
+            raise InsighteraError(f"{where}.{group}: {', '.join(negative)} must not be negative.")
+    for key, least in AT_LEAST.items():
+        if type(meta[key]) is not int or meta[key] < least:
+            raise InsighteraError(
+                f"{where}.{key} is {meta[key]!r}; it must be a whole number from {least} up."
+            )
+    _check_thresholds(f"{where}.thresholds", meta["thresholds"])
+
+
+def _check_thresholds(where: str, thresholds: Any) -> None:
+    """Every probability falls into one category: bounds are distinct, and the lowest is 0."""
+    if not isinstance(thresholds, Mapping) or not thresholds:
+        raise InsighteraError(
+            f"{where} is {thresholds!r}; write a lower bound for each category, such as "
+            "{Low: 0.0, High: 0.6}."
+        )
+    wrong = {
+        name: bound
+        for name, bound in thresholds.items()
+        if not name or not _is_number(bound) or not 0 <= bound <= 1
+    }
+    if wrong:
+        raise InsighteraError(f"{where}: {wrong} should be named bounds between 0 and 1.")
+    bounds = sorted(thresholds.values())
+    if len(set(bounds)) < len(bounds):
+        raise InsighteraError(
+            f"{where} is {dict(thresholds)}: two categories have the same lower bound."
+        )
+    if bounds[0] != 0:
+        raise InsighteraError(
+            f"{where} is {dict(thresholds)}: a probability below {bounds[0]} would have no "
+            "category. Give the lowest one the bound 0.0."
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+@dataclass(frozen=True)
+class Build:
+    """One dbt invocation: the row of the model `this_build`."""
+
+    as_of: datetime  # naive UTC; the build sees rows with loaded_at < as_of
+    run_id: str  # dbt's invocation id
+    use_cases: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    protected: tuple[str, ...]
+
+    @classmethod
+    def read(cls, relation: Any) -> "Build":
+        """From the relation `this_build`. Raises InsighteraError where it has not exactly one row."""
+        rows = to_arrow(relation, "the model this_build").to_pylist()
+        if len(rows) != 1:
+            raise InsighteraError(f"The model this_build must have one row; it has {len(rows)}.")
+        return cls.of(rows[0])
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Build":
+        """From `as_of` (datetime), `run_id`, `use_cases` (JSON object), `protected` (JSON list)."""
+        return cls(
+            as_of=row["as_of"],
+            run_id=row["run_id"],
+            use_cases=json.loads(row["use_cases"]),
+            protected=tuple(json.loads(row["protected"])),
+        )
+
+    def use_case(self, name: str) -> UseCase:
+        """The checked use case `name`."""
+        if name not in self.use_cases:
+            raise InsighteraError(
+                f"No use case {name!r}: models/labels/label_{name}.yml has no `meta.use_case`. "
+                f"Known: {', '.join(sorted(self.use_cases)) or 'none'}."
+            )
+        return UseCase.of(name, self.use_cases[name], self.protected)

@@ -1,0 +1,54 @@
+"""What makes a table of the lake a prediction table: whose rows they are, of what, and which counts."""
+
+import json
+
+from ml.core.errors import InsighteraError
+from ml.core.use_case import Build
+from ml.lake import iceberg as lake
+
+ENTITY_KEYS = "insightera.entity-keys"  # table properties that scoring sets
+OUTCOME = "insightera.outcome"
+# Beside keys, attributes and the outcome's own columns, every prediction has these.
+ENVELOPE = (
+    *("risk_score", "risk_category", "contributing_factors", "feature_timestamp", "feature_hash"),
+    *("model_name", "model_version", "inference_type", "run_id"),
+    *("prediction_timestamp", "prediction_date"),
+)
+LAST_MOVE = "insightera.last-move-by-hand"
+
+# Two versions that scored one entity at one instant (a retraining within a build): the later
+# version counts. MLflow's versions are numbers; anything else sorts as text.
+LATEST = "(prediction_timestamp, coalesce(try_cast(model_version as bigint), 0), model_version)"
+
+
+def audit_branch(build: Build) -> str:
+    """The branch that holds a run's rows until they are published."""
+    return f"audit_{build.run_id.replace('-', '')}"
+
+
+def entity_keys(table: str) -> tuple[str, ...]:
+    """The columns that name an entity of this prediction table."""
+    held = lake.properties(table)
+    if ENTITY_KEYS not in held:
+        raise InsighteraError(
+            f"{lake.NAMESPACE}.{table} holds no predictions. Tables that do: "
+            f"{', '.join(tables()) or 'none'}."
+        )
+    return tuple(json.loads(held[ENTITY_KEYS]))
+
+
+def outcome(table: str) -> str:
+    """What the predictions of this table are of: it names `<outcome>_probability`."""
+    entity_keys(table)
+    return lake.properties(table)[OUTCOME]
+
+
+def own_columns(table: str) -> frozenset[str]:
+    """The columns that scoring adds to the entity's keys and attributes."""
+    of = outcome(table)
+    return frozenset({f"{of}_probability", f"predicted_{of}", *ENVELOPE})
+
+
+def tables() -> list[str]:
+    """The prediction tables in the lake."""
+    return [name for name in lake.tables() if ENTITY_KEYS in lake.properties(name)]

@@ -1,0 +1,17 @@
+"""What SQL cannot read of drift and performance by itself."""
+
+from ml.monitoring.history import (
+    ENTITY_SEPARATOR,
+    HISTORY,
+    VERSION,
+    prediction_history,
+    training_set,
+)
+
+__all__ = [
+    "ENTITY_SEPARATOR",
+    "HISTORY",
+    "VERSION",
+    "prediction_history",
+    "training_set",
+]

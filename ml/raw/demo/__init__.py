@@ -1,0 +1,1 @@
+"""The demo university: raw extracts of students who study, struggle and leave."""

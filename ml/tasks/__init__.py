@@ -1,0 +1,1 @@
+"""What differs between kinds of question: a module each, behind one protocol."""
