@@ -31,13 +31,13 @@ def main() -> None:
     import duckdb
     import numpy as np
 
-    from ml import engine, registry
+    from ml import engine, registry, tasks
     from ml.core import settings
     from ml.core.use_case import Build
     from ml.features import model_input, point_in_time_join
     from ml.raw.importers.oulad import import_oulad
-    from ml.tasks import estimators, evaluation
-    from ml.training import procedure as training
+    from ml.tasks import calibrated, estimators, evaluation
+    from ml.training.rows import matured, training_set
 
     shutil.rmtree(STATE, ignore_errors=True)
     import_oulad(oulad(), STATE / "raw")
@@ -50,15 +50,15 @@ def main() -> None:
         sys.exit("No champion: see the decision in ml.train_student_dropout.")
     connection = duckdb.connect(str(settings.warehouse()), read_only=True)
     made = Build.read(connection.table("staging.this_build"))
-    use_case = made.use_case("student_dropout")
+    task = tasks.of(made.use_case("student_dropout"))
     tables = {name: connection.table(f"features.features_mahasiswa_{name}") for name in FEATURES}
-    horizon = timedelta(days=use_case.horizon_days)
+    horizon = timedelta(days=task.use_case.horizon_days)
     spine = connection.table("labels.label_student_dropout").filter(
         f"cutoff <= timestamp '{TRAINED - horizon}'"
     )
     with engine.opened() as on:
-        rows = training.matured(on, spine, use_case, TRAINED)
-    joined, found = training.training_set(rows, tables, use_case, connection)
+        rows = matured(on, spine, task, TRAINED)
+    joined, found = training_set(rows, tables, task, connection)
     plain = estimators.pipeline("sklearn.ensemble.HistGradientBoostingClassifier", found.kinds, {})
     plain.fit(model_input.frame(joined, list(found.kinds)), rows.labels)
 
@@ -96,10 +96,10 @@ def main() -> None:
             connection=connection,
         )
         answers = {
-            "champion": training.probabilities(
+            "champion": calibrated.probabilities(
                 champion.pipeline, model_input.frame(known, list(champion.features))
             ),
-            "plain gradient boosting": training.probabilities(
+            "plain gradient boosting": calibrated.probabilities(
                 plain, model_input.frame(known, list(found.kinds))
             ),
         }
@@ -122,7 +122,7 @@ def main() -> None:
             "`make bench-oulad` (`OULAD=<folder of the seven tables>`) reproduces this page.",
             "",
             f"Champion: version {champion.version}, trained on what was known before "
-            f"{TRAINED:%Y-%m-%d} (horizon {use_case.horizon_days} days, {len(rows):,} rows, "
+            f"{TRAINED:%Y-%m-%d} (horizon {task.use_case.horizon_days} days, {len(rows):,} rows, "
             f"{len(champion.features)} features). Judged on presentation 2014B: students still "
             "registered on that day, label: withdraws later. Plain gradient boosting is "
             "scikit-learn's HistGradientBoostingClassifier with its defaults on the same rows and "

@@ -134,7 +134,9 @@ def register(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
     notes.mkdir()
     registry.register(
         NAME,
-        registry.draft(home / "draft", model, read.head(1)),
+        registry.draft(
+            home / "draft", model, lambda held: {"probability": held.predict_proba(read.head(1))}
+        ),
         verdict=registry.Verdict(True, "benchmark"),
         as_of=BEFORE,
         features=FEATURES,

@@ -15,22 +15,24 @@ NUMBERS = {
     "promotion": ("minimum", "margin", "max_milliseconds"),
     "retrain": ("max_age_days",),
 }
+MAY_LACK = {"split": "", "known_ahead": ()}  # common fields, and what stands for them
 AT_LEAST = {"horizon_days": 1, "max_features": 1, "cv_folds": 2, "max_rows": 1}  # whole numbers
 
 
 @dataclass(frozen=True)
 class UseCase:
-    """The `meta` of `label_<name>`, checked. One field, one line of `docs/use-cases.md`.
+    """The `meta` of `label_<name>`, checked as far as every task shares it; `docs/use-cases.md` has a
+    line for each field.
 
-    `features` are not listed here: they are every feature column of the tables that the thin
-    models pass. Raises InsighteraError where a field is missing, unknown, or contradicts policy.
+    What one task alone asks for is in `own`; `ml.tasks.of` checks it. Raises InsighteraError where a
+    field is missing, or contradicts policy.
     """
 
     name: str
-    task: str  # "classification"
-    outcome: str  # what label 1 means: names `<outcome>_probability` and `predicted_<outcome>`
+    task: str  # one of `ml.tasks.TASKS`
+    outcome: str  # what is asked: names the task's columns, such as `<outcome>_probability`
     entity_keys: tuple[str, ...]
-    horizon_days: int
+    horizon_days: int  # how far a label looks ahead; of an anomaly, how long its period is
     mandatory: tuple[str, ...]
     excluded: tuple[str, ...]
     protected: tuple[str, ...]  # the project's policy: never a feature
@@ -39,21 +41,28 @@ class UseCase:
     grid: Mapping[str, list[Any]]
     cv_folds: int
     max_rows: int  # bound on the training set; sampled by entity beyond it
-    thresholds: Mapping[str, float]  # category -> lower bound of the probability
     promotion: Mapping[str, Any]  # metric, minimum, margin, max_milliseconds
     retrain: Mapping[str, Any]  # policy: auto | always | never, max_age_days
     output_table: str  # Iceberg table under the namespace `ml`
     attributes: tuple[str, ...]  # columns of the attribute relation, carried into the output
+    split: str  # one of `ml.tasks.splits.SPLITS`; empty: the task's own
+    known_ahead: tuple[str, ...]  # columns of the spine that may be features
+    own: Mapping[str, Any]  # fields of the task
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return f"label_{self.name}: meta.use_case"
 
     @classmethod
     def of(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
         """Check `meta` (a mapping as YAML gives it) and the policy's protected attributes."""
-        wanted = set(cls.__dataclass_fields__) - {"name", "protected"}
-        missing, unknown = sorted(wanted - set(meta)), sorted(set(meta) - wanted)
-        if missing or unknown:
+        common = set(cls.__dataclass_fields__) - {"name", "protected", "own"}
+        missing = sorted(common - set(MAY_LACK) - set(meta))
+        if missing:
             raise InsighteraError(
-                f"label_{name}: meta.use_case misses {missing or 'nothing'} and has unknown "
-                f"{unknown or 'nothing'}. The fields are described in docs/use-cases.md."
+                f"label_{name}: meta.use_case misses {missing}. The fields are described in "
+                "docs/use-cases.md."
             )
         refused = sorted(set(meta["mandatory"]) & set(protected))
         if refused:
@@ -62,18 +71,16 @@ class UseCase:
                 "dbt_project.yml) and may not be features. Remove them from `mandatory`."
             )
         _check_values(f"label_{name}: meta.use_case", meta)
+        shared = {key: value for key, value in (MAY_LACK | dict(meta)).items() if key in common}
         lists: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in meta.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in shared.items()
         }
-        return cls(name=name, protected=protected, **lists)
+        own = {key: value for key, value in meta.items() if key not in common}
+        return cls(name=name, protected=protected, own=own, **lists)
 
 
 def _check_values(where: str, meta: Mapping[str, Any]) -> None:
     """Values that every step relies on; `ml.training.procedure` checks what only scikit-learn can tell."""
-    if meta["task"] != "classification":
-        raise InsighteraError(
-            f"{where}.task is {meta['task']!r}; `classification` is what can be trained."
-        )
     if meta["retrain"].get("policy") not in POLICIES:
         raise InsighteraError(
             f"{where}.retrain.policy is {meta['retrain'].get('policy')!r}; use one of "
@@ -82,7 +89,7 @@ def _check_values(where: str, meta: Mapping[str, Any]) -> None:
     if "metric" not in meta["promotion"]:
         raise InsighteraError(f"{where}.promotion needs a metric.")
     for group, keys in NUMBERS.items():
-        absent = [key for key in keys if not _is_number(meta[group].get(key))]
+        absent = [key for key in keys if not is_number(meta[group].get(key))]
         if absent:
             raise InsighteraError(f"{where}.{group} needs numbers for {', '.join(absent)}.")
         negative = [key for key in keys if meta[group][key] < 0]
@@ -93,36 +100,10 @@ def _check_values(where: str, meta: Mapping[str, Any]) -> None:
             raise InsighteraError(
                 f"{where}.{key} is {meta[key]!r}; it must be a whole number from {least} up."
             )
-    _check_thresholds(f"{where}.thresholds", meta["thresholds"])
 
 
-def _check_thresholds(where: str, thresholds: Any) -> None:
-    """Every probability falls into one category: bounds are distinct, and the lowest is 0."""
-    if not isinstance(thresholds, Mapping) or not thresholds:
-        raise InsighteraError(
-            f"{where} is {thresholds!r}; write a lower bound for each category, such as "
-            "{Low: 0.0, High: 0.6}."
-        )
-    wrong = {
-        name: bound
-        for name, bound in thresholds.items()
-        if not name or not _is_number(bound) or not 0 <= bound <= 1
-    }
-    if wrong:
-        raise InsighteraError(f"{where}: {wrong} should be named bounds between 0 and 1.")
-    bounds = sorted(thresholds.values())
-    if len(set(bounds)) < len(bounds):
-        raise InsighteraError(
-            f"{where} is {dict(thresholds)}: two categories have the same lower bound."
-        )
-    if bounds[0] != 0:
-        raise InsighteraError(
-            f"{where} is {dict(thresholds)}: a probability below {bounds[0]} would have no "
-            "category. Give the lowest one the bound 0.0."
-        )
-
-
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """A finite number, which true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 

@@ -117,9 +117,12 @@ class DuckDB:
         keys: Sequence[str],
         instant: datetime,
         join: Join,
+        beside: Sequence[str] = (),
     ) -> Frame:
         population = (
-            at_instant(spine, instant).project(f"{self.quoted(*keys)}, cutoff").to_arrow_table()
+            at_instant(spine, instant)
+            .project(self.quoted(*dict.fromkeys([*keys, *beside, "cutoff"])))
+            .to_arrow_table()
         )
         # The join is faster on numbers, and on the population's versions only.
         numbers = pa.array(np.arange(population.num_rows, dtype=np.int32))

@@ -101,6 +101,7 @@ class Spark:
         keys: Sequence[str],
         instant: datetime,
         join: Join,
+        beside: Sequence[str] = (),
     ) -> Frame:
         narrowed = {
             table: holding(features[table], self.columns(features[table]), instant).selectExpr(
@@ -110,7 +111,7 @@ class Spark:
             for table, wanted in reads.items()
         }
         return join(
-            at_instant(spine, instant).select(*keys, "cutoff"),
+            at_instant(spine, instant).select(*dict.fromkeys([*keys, *beside, "cutoff"])),
             narrowed,
             entity_keys=list(keys),
             timestamp="cutoff",

@@ -88,9 +88,11 @@ class Engine(Protocol):
         keys: Sequence[str],
         instant: datetime,
         join: Join,
+        beside: Sequence[str] = (),
     ) -> Frame:
         """The rows of `spine` whose `cutoff` is `instant`, with the features known then; of each
-        table the columns `reads` (output -> column), nothing wider. `join`:
+        table the columns `reads` (output -> column), nothing wider; of the spine also the columns
+        `beside`. `join`:
         `ml.features.point_in_time_join`, which no engine knows."""
 
     def read(self, table: str, **choice: Any) -> Frame:

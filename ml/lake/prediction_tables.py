@@ -8,9 +8,11 @@ from ml.lake import iceberg as lake
 
 ENTITY_KEYS = "insightera.entity-keys"  # table properties that scoring sets
 OUTCOME = "insightera.outcome"
-# Beside keys, attributes and the outcome's own columns, every prediction has these.
+USE_CASE = "insightera.use-case"
+ROLES = "insightera.roles"  # of the task's own columns: `ml.tasks.protocol.Output`
+# Beside keys, attributes and the task's own columns, every prediction has these.
 ENVELOPE = (
-    *("risk_score", "risk_category", "contributing_factors", "feature_timestamp", "feature_hash"),
+    *("contributing_factors", "feature_timestamp", "feature_hash"),
     *("model_name", "model_version", "inference_type", "run_id"),
     *("prediction_timestamp", "prediction_date"),
 )
@@ -43,10 +45,31 @@ def outcome(table: str) -> str:
     return lake.properties(table)[OUTCOME]
 
 
+def roles(table: str) -> dict[str, str]:
+    """The columns that the task gave the table, and the role of each (`ml.tasks.protocol.Output`).
+
+    A table that an older version of the project began has a classifier's.
+    """
+    of = outcome(table)
+    held = lake.properties(table)
+    if ROLES in held:
+        return dict(json.loads(held[ROLES]))
+    return {
+        "risk_score": "score",
+        f"{of}_probability": "value",
+        "risk_category": "category",
+        f"predicted_{of}": "flag",
+    }
+
+
+def column(table: str, role: str) -> str | None:
+    """The first column of that role, None where the task has none."""
+    return next((name for name, what in roles(table).items() if what == role), None)
+
+
 def own_columns(table: str) -> frozenset[str]:
     """The columns that scoring adds to the entity's keys and attributes."""
-    of = outcome(table)
-    return frozenset({f"{of}_probability", f"predicted_{of}", *ENVELOPE})
+    return frozenset({*roles(table), *ENVELOPE})
 
 
 def tables() -> list[str]:

@@ -16,7 +16,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.metadata import version as installed
@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+import numpy as np
+
 from ml.core import settings
 from ml.core.errors import InsighteraError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -38,7 +39,6 @@ EXPERIMENT = "insightera"
 MODEL_FILE = "model.pkl"  # as MLflow's scikit-learn flavour names it
 REQUIREMENTS = ("scikit-learn", "numpy", "pandas", "scipy", "cloudpickle")
 TIMINGS = 20  # the best of so many is what the model needs; the others are the machine's other work
-LOWER_IS_BETTER = frozenset({"brier", "log_loss"})
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Version:
 
 @dataclass(frozen=True)
 class Champion:
-    """A loaded model. `pipeline.predict_proba(frame)[:, 1]` is the calibrated probability, where
-    `frame` is `ml.features.model_input.frame(table, features)`: the raw features, in that order.
+    """A loaded model. Its task's `answers(pipeline, frame)` is what it says, where `frame` is
+    `ml.features.model_input.frame(table, features)`: the raw features, in that order.
     """
 
     name: str
@@ -97,18 +97,27 @@ def verdict(
     score: float,
     champion_score: float | None,
     milliseconds: float,
+    *,
+    greater_is_better: bool,
+    baseline: tuple[str, float, float] | None = None,
 ) -> Verdict:
     """Apply `promotion` (metric, minimum, margin, max_milliseconds) to measures on the same rows.
 
-    For measures of which more is better: score >= minimum, and score >= champion * (1 + margin).
-    For `brier` and `log_loss`, of which less is better: score <= minimum, and score <= champion *
-    (1 - margin).
+    Where more is better: score >= minimum, score > the baseline's, and score >= champion *
+    (1 + margin). Where less is: score <= minimum, score < the baseline's, and score <= champion *
+    (1 - margin). `baseline`: the best one's name, its measure,
+    and the version's on the same rows.
     """
     metric, minimum, margin = promotion["metric"], promotion["minimum"], promotion["margin"]
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = 1 if greater_is_better else -1
     failures = []
     if sign * score < sign * minimum:
         failures.append(f"{metric} {score:.4f} misses the minimum {minimum}")
+    if baseline is not None and sign * baseline[2] <= sign * baseline[1]:
+        failures.append(
+            f"{metric} {baseline[2]:.4f} does not beat the baseline's {baseline[1]:.4f} "
+            f"({baseline[0]})"
+        )
     if champion_score is not None:
         bar = champion_score * (1 + sign * margin)
         if sign * score < sign * bar:
@@ -126,9 +135,9 @@ def verdict(
     return Verdict(True, f"{metric} {score:.4f}{compared}")
 
 
-def draft(folder: Path, pipeline: Any, example: "pd.DataFrame") -> Draft:
-    """Write `pipeline` into `folder` (must not exist), read it back, and time it on the one row
-    `example`.
+def draft(folder: Path, pipeline: Any, answers: Callable[[Any], Any]) -> Draft:
+    """Write `pipeline` into `folder` (must not exist), read it back, and time it. `answers`: what a
+    model says of one row, {name: array}.
 
     Raises InsighteraError where what was read back does not answer as the original does.
     """
@@ -144,14 +153,15 @@ def draft(folder: Path, pipeline: Any, example: "pd.DataFrame") -> Draft:
     )
     data = (folder / MODEL_FILE).read_bytes()
     loaded = _unpickle(data)
-    if not (loaded.predict_proba(example) == pipeline.predict_proba(example)).all():
+    told, meant = answers(loaded), answers(pipeline)
+    if any(not np.array_equal(told[name], meant[name], equal_nan=True) for name in meant):
         raise InsighteraError(
             "The stored model answers differently from the trained one: not registered."
         )
     times = []
     for _ in range(TIMINGS):
         begin = time.perf_counter()
-        loaded.predict_proba(example)
+        answers(loaded)
         times.append(time.perf_counter() - begin)
     return Draft(folder, hashlib.sha256(data).hexdigest(), 1000 * min(times))
 

@@ -1,9 +1,7 @@
 """Scores what changed, into an audit branch."""
 
 from ml.scoring.step import (
-    DECIMALS,
     FACTORS,
-    LIKELY,
     STAMP,
     output_schema,
     predicted,
@@ -13,9 +11,7 @@ from ml.scoring.step import (
 )
 
 __all__ = [
-    "DECIMALS",
     "FACTORS",
-    "LIKELY",
     "STAMP",
     "output_schema",
     "predicted",

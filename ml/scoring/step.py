@@ -1,8 +1,8 @@
 """Scores what changed and writes it to an audit branch; `publishing` moves `main` once it is
 tested.
 
-The columns of a prediction table follow from the use case: entity keys, attributes, `risk_score`,
-`<outcome>_probability`, `risk_category`, `predicted_<outcome>`, then where the row came from.
+The columns of a prediction table follow from the use case: entity keys, what else an answer is
+about, attributes, the task's own outputs, then where the row came from.
 """
 
 import json
@@ -16,17 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ml import engine, lake, registry
+from ml import engine, lake, registry, tasks
 from ml.core.errors import InsighteraError
 from ml.core.sql import identifier, identifiers, text
-from ml.core.use_case import Build, UseCase
+from ml.core.use_case import Build
 from ml.engine import BATCH_ROWS, Engine, Frame, literal
 from ml.features import VALIDITY, point_in_time_join
 from ml.lake import prediction_tables
+from ml.tasks.protocol import Task
 
 FACTORS = 5
-LIKELY = 0.5  # probabilities are calibrated: above a half, it is more likely than not
-DECIMALS = 6  # of probabilities and contributions: what batches of other sizes compute alike
 STAMP = pa.timestamp("us")
 
 
@@ -56,19 +55,20 @@ def score(
     several rows of attributes.
     """
     run = Build.read(build)
-    use_case = run.use_case(name)
+    task = tasks.of(run.use_case(name))
+    use_case = task.use_case
     with engine.opened(connection) as on:
-        schema = output_schema(on, use_case, spine, attributes)
+        schema = output_schema(on, task, spine, attributes)
         chosen = registry.champion_entry(name)
         if chosen is None:
             print(f"{name}: no champion yet, nothing is scored. The training model promotes one.")
             return schema.empty_table()
         table = use_case.output_table
         main = lake.head(table) if lake.exists(table) else None
-        hashed = _hashed(on, run, use_case, spine, features, chosen)
-        pending, latest = _pending(on, run, use_case, hashed, attributes, chosen, main)
+        hashed = _hashed(on, run, task, spine, features, chosen)
+        pending, latest = _pending(on, run, task, hashed, attributes, chosen, main)
         population = on.count(spine, f"cutoff = {literal(run.as_of)}")
-        due = _due(on, use_case, pending)
+        due = _due(on, task, pending)
         if due == 0:
             print(
                 f"{name}: nothing changed for {population:,} entities (version {chosen.version})."
@@ -78,7 +78,7 @@ def score(
         predict = partial(
             predicted,
             champion=on.shared(registry.load(name, chosen.version)),
-            use_case=use_case,
+            task=task,
             values={
                 "model": chosen.name,
                 "version": chosen.version,
@@ -89,7 +89,7 @@ def score(
             schema=schema,
         )
         rows = on.mapped(pending, predict, schema, rows=batch_rows)
-        written = _write(on, run, use_case, rows, chosen, main)
+        written = _write(on, run, task, rows, chosen, main)
         branch = prediction_tables.audit_branch(run)
         print(
             f"{name}: {written:,} of {population:,} entities scored by version {chosen.version} "
@@ -100,43 +100,41 @@ def score(
         return on.answer(on.read(table, branch=branch, equal=own))
 
 
-def output_schema(on: Engine, use_case: UseCase, spine: Frame, attributes: Frame) -> pa.Schema:
+def output_schema(on: Engine, task: Task, spine: Frame, attributes: Frame) -> pa.Schema:
     """The prediction table's columns; keys and attributes have the types of the relations."""
-    own = pa.schema(
-        [
-            ("risk_score", pa.float64()),
-            (f"{use_case.outcome}_probability", pa.float64()),
-            ("risk_category", pa.string()),
-            (f"predicted_{use_case.outcome}", pa.bool_()),
-            ("contributing_factors", pa.string()),
-            ("feature_timestamp", STAMP),
-            ("feature_hash", pa.string()),
-            ("model_name", pa.string()),
-            ("model_version", pa.string()),
-            ("inference_type", pa.string()),
-            ("run_id", pa.string()),
-            ("prediction_timestamp", STAMP),
-            ("prediction_date", pa.date32()),
-        ]
-    )
-    keys = on.schema(spine, use_case.entity_keys)
-    return lake.compatible(pa.schema([*keys, *on.schema(attributes, use_case.attributes), *own]))
+    use_case = task.use_case
+    keys = on.schema(spine, task.answer_keys)
+    shown = on.schema(attributes, use_case.attributes)
+    own = [(output.name, output.type) for output in task.outputs() if output.role != "target"]
+    envelope = [
+        ("contributing_factors", pa.string()),
+        ("feature_timestamp", STAMP),
+        ("feature_hash", pa.string()),
+        ("model_name", pa.string()),
+        ("model_version", pa.string()),
+        ("inference_type", pa.string()),
+        ("run_id", pa.string()),
+        ("prediction_timestamp", STAMP),
+        ("prediction_date", pa.date32()),
+    ]
+    return lake.compatible(pa.schema([*keys, *shown, *own, *envelope]))
 
 
 def _hashed(
     on: Engine,
     run: Build,
-    use_case: UseCase,
+    task: Task,
     spine: Frame,
     features: Mapping[str, Frame],
     chosen: registry.Version,
 ) -> Frame:
     """The population with the model's features as they were known at `as_of`, and their digest."""
-    reads = _reads(on, use_case, spine, features, chosen.features)
+    use_case = task.use_case
+    reads = _reads(on, task, spine, features, chosen.features)
     joined = on.joined_at(
-        spine, features, reads, use_case.entity_keys, run.as_of, point_in_time_join
+        spine, features, reads, use_case.entity_keys, run.as_of, point_in_time_join, task.beside
     )
-    held = [*use_case.entity_keys, *chosen.features]
+    held = [*dict.fromkeys([*task.answer_keys, *chosen.features])]
     own = [("feature_timestamp", STAMP), ("feature_hash", pa.string())]
     schema = lake.compatible(pa.schema([*on.schema(joined, held), *own]))
     return on.mapped(joined, partial(with_hash, features=chosen.features, schema=schema), schema)
@@ -160,7 +158,7 @@ def with_hash(joined: pa.Table, *, features: Sequence[str], schema: pa.Schema) -
 
 def _reads(
     on: Engine,
-    use_case: UseCase,
+    task: Task,
     spine: Frame,
     features: Mapping[str, Frame],
     columns: tuple[str, ...],
@@ -168,6 +166,7 @@ def _reads(
     """Of each feature table the columns that the champion reads, {output: column}, with those that
     say what held when; tables that it does not read are left out.
     """
+    use_case = task.use_case
     found = {table: on.columns(frame) for table, frame in features.items()}
     holders: dict[str, list[str]] = {}
     for table, held in found.items():
@@ -184,7 +183,8 @@ def _reads(
                 output = f"{table}__{column}" if shared else column
                 if output in columns:
                     reads.setdefault(table, {})[output] = column
-    lost = sorted(set(columns) - {output for wanted in reads.values() for output in wanted})
+    told = {*use_case.known_ahead, *(output for wanted in reads.values() for output in wanted)}
+    lost = sorted(set(columns) - told)
     if lost:
         raise InsighteraError(
             f"{use_case.name}: the champion reads {lost}, which none of the feature tables "
@@ -201,7 +201,7 @@ def _reads(
 def _pending(
     on: Engine,
     run: Build,
-    use_case: UseCase,
+    task: Task,
     hashed: Frame,
     attributes: Frame,
     chosen: registry.Version,
@@ -210,7 +210,7 @@ def _pending(
     """Those whose latest prediction is not of these features by this model, with their attributes
     (`attribute_1`, ...); and everyone's latest prediction.
     """
-    keys = on.quoted(*use_case.entity_keys)
+    use_case, keys = task.use_case, on.quoted(*task.answer_keys)
     # `feature_hash`: empty where another version made the prediction, which then counts for nothing.
     # `already`: at this very instant by this version. Such a row stands, whatever the features say
     # now: one prediction per entity, instant and version.
@@ -230,7 +230,7 @@ def _pending(
         group by {keys}
         """,  # noqa: S608
         {"version": chosen.version, "run_at": run.as_of.isoformat(sep=" ")},
-        scored=_scored_before(on, use_case, run, main),
+        scored=_scored_before(on, task, run, main),
     )
     shown = "".join(
         f", attributes.{on.quoted(name)} as attribute_{number}"
@@ -241,11 +241,11 @@ def _pending(
         select hashed.*{shown}
         from hashed
         -- a left join and a filter: an anti join on more than equality is a nested loop in DuckDB
-        left join latest on {_same(on, use_case, "latest")}
-        left join attributes on {_same(on, use_case, "attributes")}
+        left join latest on {_same(on, task.answer_keys, "latest")}
+        left join attributes on {_same(on, use_case.entity_keys, "attributes")}
         where not coalesce(latest.already, false)
             and latest.feature_hash is distinct from hashed.feature_hash
-        order by {", ".join(f"hashed.{on.quoted(key)}" for key in use_case.entity_keys)}
+        order by {", ".join(f"hashed.{on.quoted(key)}" for key in task.answer_keys)}
         """,  # noqa: S608
         hashed=hashed,
         latest=latest,
@@ -254,56 +254,51 @@ def _pending(
     return pending, latest
 
 
-def _same(on: Engine, use_case: UseCase, other: str) -> str:
-    return " and ".join(
-        f"hashed.{on.quoted(key)} = {other}.{on.quoted(key)}" for key in use_case.entity_keys
-    )
+def _same(on: Engine, keys: Sequence[str], other: str) -> str:
+    return " and ".join(f"hashed.{on.quoted(key)} = {other}.{on.quoted(key)}" for key in keys)
 
 
-def _due(on: Engine, use_case: UseCase, pending: Frame) -> int:
+def _due(on: Engine, task: Task, pending: Frame) -> int:
     """How many are pending, each once."""
     query = (
-        f"select count(*) as due, count(distinct ({on.quoted(*use_case.entity_keys)})) as entities "  # noqa: S608
+        f"select count(*) as due, count(distinct ({on.quoted(*task.answer_keys)})) as entities "  # noqa: S608
         "from pending"
     )
     found = on.arrow(on.sql(query, pending=pending)).to_pylist()[0]
     if found["due"] != found["entities"]:
         raise InsighteraError(
-            f"{use_case.name}: some of {', '.join(use_case.entity_keys)} have several rows in the "
-            "attribute table passed to scoring; it must have one row per entity."
+            f"{task.use_case.name}: some of {', '.join(task.answer_keys)} have several rows in the "
+            "attribute table passed to scoring, or in the label's spine: there must be one row per entity."
         )
     return int(found["due"])
 
 
-def _scored_before(on: Engine, use_case: UseCase, run: Build, main: int | None) -> Frame:
+def _scored_before(on: Engine, task: Task, run: Build, main: int | None) -> Frame:
     """Who was scored, when, by which version, from which features: four narrow columns of
     `main`."""
-    columns = [*use_case.entity_keys, "feature_hash", "prediction_timestamp", "model_version"]
+    columns = [*task.answer_keys, "feature_hash", "prediction_timestamp", "model_version"]
     if main is None:
         names = [(name, pa.string()) for name in columns if name != "prediction_timestamp"]
         return pa.schema([*names, ("prediction_timestamp", STAMP)]).empty_table()
     at_most = {"prediction_timestamp": run.as_of}
-    return on.read(use_case.output_table, snapshot=main, columns=columns, at_most=at_most)
+    return on.read(task.use_case.output_table, snapshot=main, columns=columns, at_most=at_most)
 
 
 def _write(
     on: Engine,
     run: Build,
-    use_case: UseCase,
+    task: Task,
     rows: Frame,
     chosen: registry.Version,
     main: int | None,
 ) -> int:
     """Rows into the audit branch, which starts at the `main` that was compared with; how many."""
-    table, branch = use_case.output_table, prediction_tables.audit_branch(run)
+    table, branch = task.use_case.output_table, prediction_tables.audit_branch(run)
     lake.ensure(
         table,
         on.schema(rows, on.columns(rows)),
         ["prediction_date"],
-        {
-            prediction_tables.ENTITY_KEYS: json.dumps(use_case.entity_keys),
-            prediction_tables.OUTCOME: use_case.outcome,
-        },
+        _properties(task),
     )
     lake.drop_branch(table, branch)  # of an earlier attempt of this run: half of it may be missing
     lake.create_branch(table, branch, main)
@@ -311,11 +306,22 @@ def _write(
     return on.append(table, rows, summary, branch=branch, onto=main)
 
 
+def _properties(task: Task) -> dict[str, str]:
+    """What the table says of itself, for those who read it without the project."""
+    roles = {output.name: output.role for output in task.outputs()}
+    return {
+        prediction_tables.ENTITY_KEYS: json.dumps(task.answer_keys),
+        prediction_tables.OUTCOME: task.use_case.outcome,
+        prediction_tables.USE_CASE: task.use_case.name,
+        prediction_tables.ROLES: json.dumps(roles),
+    }
+
+
 def predicted(
     batch: pa.Table,
     *,
     champion: Any,
-    use_case: UseCase,
+    task: Task,
     values: Mapping[str, Any],
     schema: pa.Schema,
 ) -> pa.Table:
@@ -324,23 +330,19 @@ def predicted(
     `champion`: what `Engine.shared` made of a registered model. `values`: of every row.
     """
     from ml.features.model_input import frame
-    from ml.tasks.estimators import one_thread
-    from ml.tasks.explain import contributions
 
     model = champion.value
     read = frame(batch, model.features)
-    with one_thread():
-        probability = np.asarray(model.pipeline.predict_proba(read), dtype=np.float64)[:, 1]
-    top, shares = strongest(np.asarray(contributions(model, read), dtype=np.float64), FACTORS)
-    scored = batch.append_column(
-        "probability", pa.array(np.clip(probability.round(DECIMALS), 0.0, 1.0))
-    )
+    scored = batch
+    for name, numbers in task.answers(model.pipeline, read).items():
+        scored = scored.append_column(f"answer_{name}", pa.array(numbers))
+    top, shares = strongest(task.contributions(model.pipeline, read), FACTORS)
     for rank in range(top.shape[1]):
         scored = scored.append_column(
             f"factor_{rank}", pa.array(top[:, rank] + 1)
         )  # SQL counts from 1
-        scored = scored.append_column(f"share_{rank}", pa.array(shares[:, rank].round(DECIMALS)))
-    query = _output_sql(use_case, batch.schema, model.features, top.shape[1])
+        scored = scored.append_column(f"share_{rank}", pa.array(shares[:, rank]))
+    query = _output_sql(task, batch.schema, model, top.shape[1])
     with duckdb.connect() as work:
         work.register("scored", scored)
         return work.execute(query, dict(values)).to_arrow_table().cast(schema)
@@ -351,41 +353,62 @@ def strongest(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Positions and values of the `count` largest |contributions| of each row, largest first.
 
-    `shares`: (rows, features), log-odds. Equal ones keep the order of the features, so that a row's
-    factors do not depend on the rows scored beside it. Both results: (rows, min(count, features)).
+    `shares`: (rows, features). Equal ones keep the order of the features, so that a row's factors do
+    not depend on the rows scored beside it. Both results: (rows, min(count, features)).
     """
     order = np.argsort(-np.abs(shares), axis=1, kind="stable")[:, :count]
     return order, np.take_along_axis(shares, order, axis=1)
 
 
-def _output_sql(
-    use_case: UseCase, schema: pa.Schema, features: tuple[str, ...], factors: int
-) -> str:
-    """The prediction row from `scored`: keys, features, attributes, probability, factors."""
-    categories = "\n".join(
-        f"when probability >= {float(bound)!r} then {text(category)}"
-        for category, bound in sorted(use_case.thresholds.items(), key=lambda item: -item[1])
-    )
+def _output_sql(task: Task, schema: pa.Schema, model: Any, factors: int) -> str:
+    """The prediction row from `scored`: keys, attributes, the task's outputs, factors."""
+    use_case, features = task.use_case, model.features
     values = ", ".join(_json_value(schema.field(name)) for name in features)
-    names = ", ".join(text(name) for name in features)
+    more = {
+        field: ", ".join(_json_literal(value) for value in each)
+        for field, each in task.factor_values(model.pipeline).items()
+    }
+    constants = "".join(
+        f", [{each}] as {identifier('of_' + field)}" for field, each in more.items()
+    )
     shown = ", ".join(
         f"{{'feature': names[factor_{rank}], 'value': held[factor_{rank}], "
-        f"'contribution': share_{rank}}}"
+        + "".join(f"{text(field)}: {identifier('of_' + field)}[factor_{rank}], " for field in more)
+        + f"'contribution': share_{rank}}}"
         for rank in range(factors)
     )
     attributes = "".join(
         f"attribute_{number} as {identifier(name)},\n"
         for number, name in enumerate(use_case.attributes, start=1)
     )
+    own = task.output_sql()
+    outputs = "".join(
+        f"{own[output.name]} as {identifier(output.name)},\n"
+        for output in task.outputs()
+        if output.role != "target"
+    )
     return f"""
+        with scored as (
+            select
+                *,
+                [{values}] as held,
+                [{", ".join(text(name) for name in features)}] as names
+                {constants}
+            from scored
+        ),
+
+        explained as (
+            select
+                *,
+                cast(to_json([{shown}]) as varchar) as contributing_factors
+            from scored
+        )
+
         select
-            {identifiers(use_case.entity_keys)},
+            {identifiers(task.answer_keys)},
             {attributes}
-            round(100 * probability, {DECIMALS - 2}) as risk_score,
-            probability as {identifier(f"{use_case.outcome}_probability")},
-            case {categories} end as risk_category,
-            probability >= {LIKELY} as {identifier(f"predicted_{use_case.outcome}")},
-            cast(to_json([{shown}]) as varchar) as contributing_factors,
+            {outputs}
+            contributing_factors,
             feature_timestamp,
             feature_hash,
             $model as model_name,
@@ -394,7 +417,7 @@ def _output_sql(
             $run as run_id,
             cast($run_at as timestamp) as prediction_timestamp,
             cast($run_at as date) as prediction_date
-        from (select *, [{values}] as held, [{names}] as names from scored) as scored
+        from explained
     """  # noqa: S608
 
 
@@ -404,3 +427,11 @@ def _json_value(field: pa.Field) -> str:
     if pa.types.is_floating(field.type):
         return f"to_json(case when isfinite({name}) then {name} end)"
     return f"to_json({name})"
+
+
+def _json_literal(value: Any) -> str:
+    """SQL for a number or a text as JSON; what is no number is null."""
+    if isinstance(value, str):
+        return f"to_json({text(value)})"
+    known = value is not None and np.isfinite(value)
+    return f"to_json({float(value)!r})" if known else "cast('null' as json)"

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,16 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from ml.tasks.pictures import curve
+
 CALIBRATION_BINS = 10
 DEVIATIONS = 1.959964  # of the normal distribution, on either side of 95 %
-# Measure -> (scikit-learn's name for the grid, whether more is better)
-MEASURES = {
-    "roc_auc": ("roc_auc", True),
-    "pr_auc": ("average_precision", True),
-    "brier": ("neg_brier_score", False),
-    "log_loss": ("neg_log_loss", False),
+# Measure -> scikit-learn's scorer
+SCORERS = {
+    "roc_auc": "roc_auc",
+    "pr_auc": "average_precision",
+    "brier": "neg_brier_score",
+    "log_loss": "neg_log_loss",
 }
 
 
@@ -155,32 +156,26 @@ def band_warnings(bands: Sequence[Band]) -> list[str]:
 def pictures(
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float64],
-    importances: Mapping[str, float],
-    measured: str,
 ) -> dict[str, bytes]:
-    """PNG files by name: ROC, precision-recall and calibration curves, and importances (drop of
-    `measured`).
-    """
+    """PNG files by name: ROC, precision-recall and calibration curves."""
     false_rate, true_rate, _ = roc_curve(labels, probabilities)
     precision, recall, _ = precision_recall_curve(labels, probabilities)
     _, means, rates, _ = _reliability(labels, probabilities)
     base = float(np.mean(labels))
-    ordered = sorted(importances.items(), key=lambda item: item[1])
     return {
-        "roc.png": _curve(
+        "roc.png": curve(
             [(false_rate, true_rate, "model"), ([0, 1], [0, 1], "chance")],
             ("False positive rate", "True positive rate", "ROC"),
         ),
-        "precision_recall.png": _curve(
+        "precision_recall.png": curve(
             [(recall, precision, "model"), ([0, 1], [base, base], "base rate")],
             ("Recall", "Precision", "Precision and recall"),
         ),
-        "calibration.png": _curve(
+        "calibration.png": curve(
             [(means, rates, "model"), ([0, 1], [0, 1], "perfect")],
             ("Mean predicted probability", "Observed rate", "Calibration, bins of equal frequency"),
             marker="o",
         ),
-        "importances.png": _bars(ordered, f"Drop of {measured} when the feature is shuffled"),
     }
 
 
@@ -197,37 +192,3 @@ def _reliability(
     means = np.bincount(bins, probabilities, minlength=len(edges) + 1)[held] / counts[held]
     rates = np.bincount(bins, labels, minlength=len(edges) + 1)[held] / counts[held]
     return held, means, rates, counts[held] / len(labels)
-
-
-def _curve(
-    lines: list[tuple[Any, Any, str]], words: tuple[str, str, str], marker: str = ""
-) -> bytes:
-    from matplotlib.figure import Figure  # without pyplot: no state, no screen, the Agg canvas
-
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    axes = figure.subplots()
-    for number, (x, y, name) in enumerate(lines):
-        axes.plot(
-            x, y, label=name, marker="" if number else marker, linestyle="--" if number else "-"
-        )
-    axes.set(
-        xlabel=words[0], ylabel=words[1], title=words[2], xlim=(-0.01, 1.01), ylim=(-0.01, 1.01)
-    )
-    axes.legend(loc="best")
-    return _png(figure)
-
-
-def _bars(ordered: list[tuple[str, float]], title: str) -> bytes:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 1 + 0.25 * len(ordered)), layout="constrained")
-    axes = figure.subplots()
-    axes.barh([name for name, _ in ordered], [value for _, value in ordered])
-    axes.set(title=title)
-    return _png(figure)
-
-
-def _png(figure: Any) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
-    return buffer.getvalue()

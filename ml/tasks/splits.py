@@ -7,7 +7,7 @@ cutoff of the validation side, as in de Prado, Advances in Financial Machine Lea
 "purging".
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,7 @@ class Split:
     validation: Indices
     start: np.datetime64
     gap: np.timedelta64
+    words: str = ""  # how it was cut, for the card
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,11 @@ def outer_split(
         validation=np.flatnonzero(judge & (cutoffs >= start)),
         start=start,
         gap=horizon,
+        words=(
+            f"validation starts {_day(start)}, training ends "
+            f"{horizon // np.timedelta64(1, 'D')} days before it, and {VALIDATION_PERCENT} % of the "
+            "entities (by hash) are on the validation side only"
+        ),
     )
 
 
@@ -234,3 +240,11 @@ def _has_both(labels: NDArray[np.int64]) -> bool:
 
 def _day(instant: np.datetime64) -> str:
     return str(instant.astype("datetime64[D]"))
+
+
+def _entities_apart(rows: Any, horizon: np.timedelta64) -> Split:
+    return outer_split(rows.cutoffs, rows.labels, rows.entities, horizon)
+
+
+# name -> split of rows (`ml.tasks.protocol.Rows`) whose labels look so far ahead
+SPLITS: dict[str, Callable[[Any, np.timedelta64], Split]] = {"entities_apart": _entities_apart}

@@ -1,5 +1,5 @@
 """Whether to train, and the training: join, select, search, calibrate, judge, register."""
 
-from ml.training.policy import DECISION, VERSIONS, train, versions
+from ml.training.policy import DECISION, MEASURED, VERSIONS, measures, train, versions
 
-__all__ = ["DECISION", "VERSIONS", "train", "versions"]
+__all__ = ["DECISION", "MEASURED", "VERSIONS", "measures", "train", "versions"]

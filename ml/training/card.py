@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from ml.core.use_case import UseCase
-from ml.tasks.evaluation import Band, band_warnings
+from ml.tasks.markdown import bullets, number, table
+from ml.tasks.protocol import Known
 from ml.tasks.selection import FALSE_DISCOVERY_RATE, Selection
 
 PROXY_WARNING = 0.7  # a ROC AUC from which features are said to give a protected attribute away
@@ -19,11 +20,12 @@ class Facts:
     """Everything a card says. No value of any single entity is among it."""
 
     use_case: UseCase
+    question: str
     as_of: datetime
     lineage: Mapping[str, str]
     rows: int
     entities: int
-    positives: int
+    counts: str
     first_cutoff: datetime
     last_cutoff: datetime
     sampled: bool
@@ -34,8 +36,8 @@ class Facts:
     metrics: Mapping[str, float]
     champion_metrics: Mapping[str, float] | None
     champion_version: str | None
-    thresholds: Mapping[str, Mapping[str, float | None]]
-    bands: Sequence[Band]
+    baselines: Sequence[Known]
+    sections: Sequence[str]  # of the task
     selection: Selection
     refused: Mapping[str, str]
     importances: Mapping[str, float]
@@ -47,21 +49,16 @@ class Facts:
 def write(facts: Facts) -> str:
     """The card."""
     case = facts.use_case
-    days = case.horizon_days
     return "\n\n".join(
         [
             f"# Model card: {case.name}, as of {facts.as_of:%Y-%m-%d %H:%M} UTC",
-            f"**Answers**: will the label of an entity ({', '.join(case.entity_keys)}) be 1 "
-            f"within {days} days after a "
-            "cutoff? A calibrated probability, meant to offer help early. Not meant to decide "
-            "about a person "
-            "without a person, nor to be used on entities unlike those it learned from.",
+            f"**Answers**: {facts.question}",
             f"**Decision**: {facts.verdict}.",
             "## Data\n\n"
-            + _list(
+            + bullets(
                 [
-                    f"{facts.rows:,} matured rows of {facts.entities:,} entities, "
-                    f"{facts.positives:,} positive; "
+                    f"{facts.rows:,} matured rows of {facts.entities:,} entities"
+                    f"{', ' + facts.counts if facts.counts else ''}; "
                     f"cutoffs {facts.first_cutoff:%Y-%m-%d} to {facts.last_cutoff:%Y-%m-%d}",
                     f"sampled by entity to at most {case.max_rows:,} rows"
                     if facts.sampled
@@ -73,7 +70,7 @@ def write(facts: Facts) -> str:
             "## Validation\n\nThe measures are those of the *procedure* (selection, grid, "
             "calibration) on rows it had not seen. The registered model is the same procedure, run "
             "again on all matured rows.\n\n"
-            + _list(
+            + bullets(
                 [
                     facts.split,
                     f"inner folds of the validated procedure: {facts.folds[0]}",
@@ -86,15 +83,8 @@ def write(facts: Facts) -> str:
                 ]
             ),
             _measures(facts),
-            "## At each threshold\n\n"
-            + _table(
-                ("category", "from probability", "share of rows", "precision", "recall"),
-                [
-                    (category, *(_number(found[key]) for key in found))
-                    for category, found in facts.thresholds.items()
-                ],
-            ),
-            _bands(facts.bands),
+            _baselines(facts),
+            *facts.sections,
             "## Features\n\n"
             f"G-test at a false discovery rate of {FALSE_DISCOVERY_RATE:.0%}; importance is the "
             "drop of "
@@ -115,59 +105,33 @@ def write(facts: Facts) -> str:
             "being told who belongs to them: compare its errors by group before use.\n\n"
             + _proxies(facts.proxies),
             "## Lineage\n\n"
-            + _table(
+            + table(
                 ("what", "value"), [(key, value) for key, value in sorted(facts.lineage.items())]
             ),
         ]
     )
 
 
-def _measures(facts: Facts) -> str:
-    other = facts.champion_metrics
-    rows = [
-        (name, _number(value), _number(other.get(name)) if other else "-")
-        for name, value in facts.metrics.items()
-    ]
-    against = f"champion {facts.champion_version}" if other else "no champion to compare with"
-    return "## Measures on the validation rows\n\n" + _table(("measure", "this", against), rows)
-
-
-def _bands(bands: Sequence[Band]) -> str:
-    rows = [
-        (
-            band.category,
-            f"{band.lower_bound:.0%} to {band.upper_bound:.0%}",
-            _percent(band.mean_probability),
-            _percent(band.observed_rate),
-            "-" if band.interval is None else " to ".join(f"{end:.0%}" for end in band.interval),
-            f"{band.rows:,}",
-            f"{band.entities:,}",
-        )
-        for band in bands
-    ]
-    warnings = band_warnings(bands)
+def _baselines(facts: Facts) -> str:
+    if not facts.baselines:
+        return "## Against baselines\n\nNothing simpler could be measured on these rows."
+    metric = facts.use_case.promotion["metric"]
+    rows = [("**this version**", number(facts.metrics[metric]))]
+    rows += [(known.name, number(known.value)) for known in facts.baselines]
     return (
-        "## In each band\n\nWhat a category promises, and for how many of the validation rows it "
-        "came true. The interval is Wilson's at 95 %, with entities as trials: rows of one entity "
-        "say nearly the same.\n\n"
-        + _table(
-            (
-                *("category", "promised", "mean probability", "came true", "interval"),
-                *("rows", "entities"),
-            ),
-            rows,
-        )
-        + "\n\n"
-        + (
-            _list([f"**Warning**: {sentence}." for sentence in warnings])
-            if warnings
-            else "Each band's rate lies within its bounds, and rises from band to band."
-        )
+        "## Against baselines\n\nThe same measure on the same rows. A version that does not beat "
+        "them never becomes champion.\n\n" + table(("", metric), rows)
     )
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+def _measures(facts: Facts) -> str:
+    other = facts.champion_metrics
+    rows = [
+        (name, number(value), number(other.get(name)) if other else "-")
+        for name, value in facts.metrics.items()
+    ]
+    against = f"champion {facts.champion_version}" if other else "no champion to compare with"
+    return "## Measures on the validation rows\n\n" + table(("measure", "this", against), rows)
 
 
 def _features(facts: Facts) -> str:
@@ -178,25 +142,25 @@ def _features(facts: Facts) -> str:
             (
                 name,
                 "mandatory" if name in facts.use_case.mandatory else "test",
-                _number(test.information) if test else "-",
+                number(test.information) if test else "-",
                 f"{test.p:.2g}" if test else "-",
-                _number(facts.importances.get(name)),
+                number(facts.importances.get(name)),
             )
         )
-    return _table(("feature", "in by", "information (nats)", "p, corrected", "importance"), rows)
+    return table(("feature", "in by", "information (nats)", "p, corrected", "importance"), rows)
 
 
 def _proxies(proxies: Mapping[str, float | None]) -> str:
     if not proxies:
         return "None of them is in the joined tables, so this could not be measured."
-    return _table(
+    return table(
         ("attribute", "ROC AUC", ""),
         [
             (
                 name,
                 "not measurable: too few entities with a second value"
                 if value is None
-                else _number(value),
+                else number(value),
                 "**given away**" if value is not None and value >= PROXY_WARNING else "",
             )
             for name, value in proxies.items()
@@ -210,16 +174,3 @@ def _notes(notes: Sequence[str]) -> str:
 
 def _words(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in sorted(parameters.items())) or "defaults"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _list(items: Sequence[str]) -> str:
-    return "\n".join(f"- {item}" for item in items)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -19,16 +19,11 @@ DECISION = pa.schema(
         ("metric", pa.string()),  # of the promotion rule
         ("score", pa.float64()),
         ("champion_score", pa.float64()),  # of the champion before, on rows it had not learned from
-        ("roc_auc", pa.float64()),
-        ("pr_auc", pa.float64()),
-        ("brier", pa.float64()),
-        ("log_loss", pa.float64()),
-        ("calibration_error", pa.float64()),
-        ("base_rate", pa.float64()),
+        ("baseline", pa.string()),  # the strongest
+        ("baseline_score", pa.float64()),  # its measure on the validation rows
         ("milliseconds", pa.float64()),
         ("rows", pa.int64()),
         ("entities", pa.int64()),
-        ("positives", pa.int64()),
         ("features", pa.int64()),
         ("training_snapshot_id", pa.int64()),
         ("as_of", pa.timestamp("us")),
@@ -44,18 +39,24 @@ VERSIONS = pa.schema(
         ("role", pa.string()),  # champion, challenger, former
         ("decision", pa.string()),
         ("caution", pa.string()),  # where a band did not keep its promise; null where each did
-        ("roc_auc", pa.float64()),
-        ("pr_auc", pa.float64()),
-        ("brier", pa.float64()),
-        ("calibration_error", pa.float64()),
-        ("base_rate", pa.float64()),
+        ("metric", pa.string()),  # the one that decides
+        ("score", pa.float64()),
+        ("baseline_score", pa.float64()),  # of the strongest baseline, on the same rows
         ("features", pa.int64()),
         ("trained_as_of", pa.timestamp("us")),
         ("git_commit", pa.string()),
     ]
 )
 CAUTION = "caution"  # a version's tag
-MEASURES = ("roc_auc", "pr_auc", "brier", "calibration_error", "base_rate")
+BASELINE = "baseline_score"  # a version's tag
+MEASURED = pa.schema(
+    [
+        ("use_case", pa.string()),
+        ("model_version", pa.string()),
+        ("measure", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
 
 
 def versions(*, build: Any) -> pa.Table:
@@ -63,6 +64,7 @@ def versions(*, build: Any) -> pa.Table:
     (`VERSIONS`). No model is loaded.
     """
     made = Build.read(build)
+    metrics = {name: made.use_case(name).promotion["metric"] for name in made.use_cases}
     rows = [
         {
             "use_case": entry.name,
@@ -70,15 +72,38 @@ def versions(*, build: Any) -> pa.Table:
             "role": ", ".join(entry.aliases) or "former",
             "decision": entry.tags.get("decision"),
             "caution": entry.tags.get(CAUTION) or None,
-            **{measure: entry.metrics.get(measure) for measure in MEASURES},
+            "metric": metrics[entry.name],
+            "score": entry.metrics.get(metrics[entry.name]),
+            "baseline_score": _float(entry.tags.get(BASELINE)),
             "features": len(entry.features),
             "trained_as_of": entry.as_of,
             "git_commit": entry.tags.get("git_commit"),
         }
-        for entry in registry.list_versions()
-        if entry.name in made.use_cases and entry.as_of <= made.as_of
+        for entry in _registered(made)
     ]
     return pa.Table.from_pylist(rows, schema=VERSIONS)
+
+
+def measures(*, build: Any) -> pa.Table:
+    """Every measure of the versions that `versions` lists, one row each (`MEASURED`)."""
+    rows = [
+        {"use_case": entry.name, "model_version": entry.version, "measure": name, "value": value}
+        for entry in _registered(Build.read(build))
+        for name, value in sorted(entry.metrics.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=MEASURED)
+
+
+def _registered(build: Build) -> list[registry.Version]:
+    return [
+        entry
+        for entry in registry.list_versions()
+        if entry.name in build.use_cases and entry.as_of <= build.as_of
+    ]
+
+
+def _float(text: str | None) -> float | None:
+    return None if text is None else float(text)
 
 
 def train(

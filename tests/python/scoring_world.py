@@ -276,7 +276,11 @@ def register_models(folder: Path) -> Path:
             (folder / f"notes{version}" / "note.txt").write_text("made for a test")
             registry.register(
                 NAME,
-                registry.draft(folder / f"model{version}", model, read.head(1)),
+                registry.draft(
+                    folder / f"model{version}",
+                    model,
+                    lambda held: {"probability": held.predict_proba(read.head(1))},
+                ),
                 verdict=registry.Verdict(version == "1", "test"),
                 as_of=FIRST,
                 features=FEATURES,

@@ -58,6 +58,11 @@ def home(tmp_path, monkeypatch, empty_store):
     return tmp_path / "home"
 
 
+def said_of(row):
+    """What a model says of a row, as its task would."""
+    return lambda model: {"probability": model.predict_proba(row)[:, 1]}
+
+
 def add(model, tmp_path: Path, *, promote: bool = True, as_of: datetime = AS_OF) -> str:
     fitted, frame = model
     folder = tmp_path / f"draft-{len(list(tmp_path.iterdir()))}"
@@ -66,7 +71,7 @@ def add(model, tmp_path: Path, *, promote: bool = True, as_of: datetime = AS_OF)
     (files / "model_card.md").write_text("# Card")
     return registry.register(
         NAME,
-        registry.draft(folder, fitted, frame.iloc[[0]]),
+        registry.draft(folder, fitted, said_of(frame.iloc[[0]])),
         verdict=registry.Verdict(promote, "because"),
         as_of=as_of,
         features=("gpa", "path"),
@@ -91,7 +96,7 @@ def add(model, tmp_path: Path, *, promote: bool = True, as_of: datetime = AS_OF)
     ],
 )
 def test_the_rule(score, champion, milliseconds, promote, said):
-    ruling = registry.verdict(PROMOTION, score, champion, milliseconds)
+    ruling = registry.verdict(PROMOTION, score, champion, milliseconds, greater_is_better=True)
     assert ruling.promote is promote
     assert re.search(said, ruling.reason)
 
@@ -102,7 +107,7 @@ def test_the_rule(score, champion, milliseconds, promote, said):
 )
 def test_the_rule_for_a_measure_of_which_less_is_better(score, champion, promote):
     rule = {**PROMOTION, "metric": "brier", "minimum": 0.2}
-    assert registry.verdict(rule, score, champion, 1).promote is promote
+    assert registry.verdict(rule, score, champion, 1, greater_is_better=False).promote is promote
 
 
 def test_nothing_is_there_before_the_first_version(tmp_path, monkeypatch):

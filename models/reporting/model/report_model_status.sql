@@ -41,7 +41,9 @@ champions as (
         use_cases.use_case,
         count(versions.model_version) as champion_count,
         max(versions.model_version) as model_version,
-        max(versions.roc_auc) as roc_auc,
+        max(versions.metric) as metric,
+        max(versions.score) as score,
+        max(versions.baseline_score) as baseline_score,
         max(versions.caution) as caution,
         max(versions.trained_as_of) as trained_as_of
     from use_cases
@@ -126,9 +128,9 @@ answers as (
             when champions.champion_count = 0 then 'None yet: too few labels have matured'
             else
                 'Version ' || champions.model_version || ', trained as of '
-                || cast(cast(champions.trained_as_of as date) as string) || ', ROC AUC '
-                || coalesce({{ rounded_text('champions.roc_auc', 2) }}, 'unknown')
-                || ' (0.5 is chance, 1 is perfect)'
+                || cast(cast(champions.trained_as_of as date) as string) || ', '
+                || coalesce(champions.metric || ' ' || {{ rounded_text('champions.score', 2) }}, 'measure unknown')
+                || coalesce(', its best baseline ' || {{ rounded_text('champions.baseline_score', 2) }}, '')
         end as answer,
         champions.champion_count > 0 as is_fine
     from champions

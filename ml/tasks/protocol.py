@@ -1,0 +1,222 @@
+"""What a kind of question has to say for itself; training, scoring, publishing and monitoring ask
+nothing else, and never which kind it is.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml.core.errors import InsighteraError
+from ml.core.use_case import UseCase
+from ml.engine import Frame
+from ml.tasks.splits import Hashes, Indices, Split, Times
+
+if TYPE_CHECKING:  # most builds train nothing: they start without scikit-learn
+    from ml.tasks.selection import Selection
+
+Numbers = Mapping[str, NDArray[np.float64]]  # what a model says of some rows, an array each
+
+
+@dataclass(frozen=True)
+class Output:
+    """A column of the answers. Its role is what others go by: `value` (what is asked, as a number),
+    `lower` and `upper` (of its interval), `score` (0 to 100, what a list is sorted by), `category`,
+    `flag`, `target` (what the answer is about beside the entity), `detail`.
+    """
+
+    name: str
+    type: pa.DataType
+    role: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The matured rows, ordered by their keys and cutoff; all aligned."""
+
+    keys: pa.Table  # entity keys, what else the task's answer is about, cutoff
+    cutoffs: Times
+    matured: Times  # when the label could be known
+    labels: NDArray[Any]  # of the task's own type; without labels, nothing but zeros
+    entities: Hashes  # of the entity keys
+    sampled: bool
+    spine: Frame  # the keys and what is known ahead, where the feature tables are
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the procedure (selection, grid, calibration) made of some rows."""
+
+    model: Any  # pickles; `Task.answers` reads it
+    selection: "Selection"
+    parameters: Mapping[str, Any]
+    folds: str  # in words, for the card
+    calibration: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The validated procedure's answers about rows it had not seen, and its baselines' there."""
+
+    rows: Rows
+    split: Split
+    frame: pd.DataFrame  # candidate columns of the validation rows
+    truth: NDArray[Any]
+    answers: Numbers
+    fitted: Fitted
+
+
+@dataclass(frozen=True)
+class Known:
+    """A baseline's measure on the validation rows."""
+
+    name: str
+    value: float
+
+
+class Task(ABC):
+    """One use case's kind of question, its part of `meta.use_case` checked.
+
+    Raises InsighteraError where a field of the task is missing, unknown or makes no sense.
+    """
+
+    kind: ClassVar[str]
+    fields: ClassVar[tuple[str, ...]]  # of `meta.use_case`, beside the common ones
+    may_lack: ClassVar[Mapping[str, Any]] = {}  # of them those that have a default
+    target_columns: ClassVar[tuple[str, ...]] = ()  # of the spine: an answer is about them too
+    label: ClassVar[str] = "label"  # column of the spine; empty: there is none
+    label_type: ClassVar[str] = "double"  # SQL
+    label_rule: ClassVar[str]  # SQL: whether `label`, not NULL, is one
+    label_words: ClassVar[str]  # what it must be
+    matures: ClassVar[str] = ""  # column of the spine; empty: `horizon_days` after the cutoff
+    greater_is_better: ClassVar[Mapping[str, bool]]  # of each measure that may decide
+    learned_by: ClassVar[tuple[str, ...]] = ()  # own modules under `ml/` that a version depends on
+    rivals: ClassVar[bool] = True  # whether a new version must beat the champion on the same rows
+    unit: str = ""  # of a contribution
+
+    def __init__(self, use_case: UseCase) -> None:
+        self.use_case = use_case
+        own = use_case.own
+        missing = sorted(set(self.fields) - set(self.may_lack) - set(own))
+        unknown = sorted(set(own) - set(self.fields))
+        if missing or unknown:
+            raise InsighteraError(
+                f"{use_case.where} ({self.kind}) misses {missing or 'nothing'} and has unknown "
+                f"{unknown or 'nothing'}. The fields are described in docs/use-cases.md."
+            )
+        self.own: dict[str, Any] = {**self.may_lack, **own}
+        metric = use_case.promotion["metric"]
+        if metric not in self.greater_is_better:
+            raise InsighteraError(
+                f"{use_case.where}.promotion.metric is {metric!r}; {self.kind} knows "
+                f"{', '.join(self.greater_is_better)}."
+            )
+        self.check()
+
+    @property
+    def metric(self) -> str:
+        """The measure that decides."""
+        return str(self.use_case.promotion["metric"])
+
+    @property
+    def answer_keys(self) -> tuple[str, ...]:
+        """The columns that name an answer: one prediction each, version and instant."""
+        return (*self.use_case.entity_keys, *self.target_columns)
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Columns that the spine has beside entity keys, cutoff and label."""
+        return (*self.target_columns, *self.use_case.known_ahead)
+
+    @abstractmethod
+    def check(self) -> None:
+        """The task's own fields."""
+
+    @abstractmethod
+    def check_estimator(self) -> None:
+        """What only scikit-learn can tell: the estimator and its grid."""
+
+    @abstractmethod
+    def outputs(self) -> tuple[Output, ...]:
+        """The columns of the answers, in their order."""
+
+    @abstractmethod
+    def output_sql(self) -> Mapping[str, str]:
+        """SQL of each output, over the numbers of `answers`, the batch's columns, `factor_rank`."""
+
+    @abstractmethod
+    def split(self, rows: Rows) -> Split:
+        """Who learns and who judges. Raises TooLittleDataError."""
+
+    @abstractmethod
+    def fit(
+        self, frame: pd.DataFrame, part: Indices, rows: Rows, kinds: Mapping[str, str]
+    ) -> Fitted:
+        """The whole procedure on the rows at `part`; `frame` holds every candidate column of all
+        of `rows`. Raises TooLittleDataError.
+        """
+
+    @abstractmethod
+    def answers(self, model: Any, frame: pd.DataFrame) -> Numbers:
+        """What `model` says of rows of its features, rounded as it is published."""
+
+    @abstractmethod
+    def measure(self, truth: NDArray[Any], answers: Numbers) -> dict[str, float]:
+        """Every measure, by name; those of `greater_is_better` are among them."""
+
+    @abstractmethod
+    def comparable(self, truth: NDArray[Any], entities: Hashes) -> bool:
+        """Whether these rows suffice to compare two models on."""
+
+    @abstractmethod
+    def baselines(self, judged: Judged, frame: pd.DataFrame) -> list[Known]:
+        """What must be beaten, by the deciding measure on the validation rows; `frame` holds all
+        rows.
+        """
+
+    @abstractmethod
+    def importance_scorer(self) -> Any:
+        """A scorer as scikit-learn's `permutation_importance` takes it, greater is better."""
+
+    @abstractmethod
+    def contributions(self, model: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """How much each feature moves each row's answer, (rows, features), in `unit`."""
+
+    @abstractmethod
+    def question(self) -> str:
+        """What the card says it answers, and what it is not for."""
+
+    @abstractmethod
+    def sections(self, judged: Judged, measures: Mapping[str, float]) -> list[str]:
+        """The card's sections about how good the answers are (Markdown)."""
+
+    def cautions(self, judged: Judged) -> list[str]:  # noqa: ARG002
+        """Sentences about a version that does not keep what its card promises."""
+        return []
+
+    def pictures(self, judged: Judged) -> dict[str, bytes]:  # noqa: ARG002
+        """PNG files beside the card."""
+        return {}
+
+    def facts(self, judged: Judged) -> dict[str, Any]:  # noqa: ARG002
+        """Tables that a machine reads beside the card."""
+        return {}
+
+    def counts(self, rows: Rows) -> str:  # noqa: ARG002
+        """What the card says of the labels, such as how many are positive."""
+        return ""
+
+    def factor_values(self, model: Any) -> Mapping[str, Sequence[Any]]:  # noqa: ARG002
+        """More of each feature for the factors of a row: name of the JSON field -> one value per
+        feature of the model.
+        """
+        return {}

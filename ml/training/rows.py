@@ -1,0 +1,172 @@
+"""Which rows are learned from: those whose label has matured, with their features as believed then."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ml import features as joins
+from ml.core.errors import InsighteraError
+from ml.core.frames import to_arrow
+from ml.engine import Engine, Frame
+from ml.tasks import selection
+from ml.tasks.protocol import Rows, Task
+from ml.tasks.selection import Candidates
+
+
+def matured(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Rows:
+    """Rows of the spine that may be learned from, at most `max_rows`: beyond it, whole entities are
+    left out, the same ones in every build (those of the greatest hash).
+
+    Raises InsighteraError for a missing column, a label that the task does not know, or one that
+    was given before it could be known at `as_of`.
+    """
+    use_case = task.use_case
+    labelled = _labelled(on, spine, task, as_of)
+    refused = on.count(labelled, "not is_label")
+    if refused:
+        raise InsighteraError(
+            f"models/labels/label_{use_case.name}.sql: `{task.label}` must be {task.label_words}; "
+            f"{refused:,} rows hold something else."
+        )
+    sampled = on.count(labelled) > use_case.max_rows
+    order = (*use_case.entity_keys, *task.target_columns)
+    chosen = on.kept(
+        f"""
+        select labelled.*
+        from labelled
+        inner join ({_last_hash(use_case.max_rows if sampled else None)}) as last
+            on labelled.entity_hash <= last.entity_hash
+        order by {on.quoted(*order)}, cutoff
+        """,  # noqa: S608
+        labelled=labelled,
+    )
+    table = on.arrow(chosen)
+    cutoffs = table["cutoff"].to_numpy().astype("datetime64[us]")
+    known = _maturity(table, cutoffs, task)
+    _refuse_early(known, cutoffs, task, as_of)
+    held = [*order, "cutoff"]
+    wide = [*dict.fromkeys([*held, *task.beside])]
+    return Rows(
+        keys=table.select(held),
+        cutoffs=cutoffs,
+        matured=known,
+        labels=table["label"].to_numpy(),
+        entities=table["entity_hash"].cast(pa.uint64()).to_numpy(),
+        sampled=sampled,
+        spine=on.sql(f"select {on.quoted(*wide)} from chosen", chosen=chosen),  # noqa: S608
+    )
+
+
+def training_set(
+    rows: Rows, features: Mapping[str, Any], task: Task, connection: Any
+) -> tuple[pa.Table, Candidates]:
+    """What was believed of each row at its cutoff, in the order of `rows`, and what may be learned
+    from.
+
+    Nothing that a lake came to know after a row's cutoff is in the row.
+    """
+    use_case = task.use_case
+    together = joins.point_in_time_join(
+        rows.spine,
+        features,
+        entity_keys=list(use_case.entity_keys),
+        timestamp="cutoff",
+        known_at="cutoff",
+        connection=connection,
+    )
+    joined = to_arrow(together, "the training set")
+    if not joined.select(rows.keys.column_names).equals(rows.keys):
+        raise InsighteraError(
+            f"label_{use_case.name} changed while its rows were joined with their features. "
+            "Run `dbt build` again."
+        )
+    own = [name for name in rows.keys.column_names if name not in use_case.known_ahead]
+    found = selection.candidates(joined.schema, own, list(features), use_case)
+    if not found.kinds:
+        raise InsighteraError(
+            f"label_{use_case.name}: the feature tables {sorted(features)} hold no column that "
+            "may be a feature."
+        )
+    return joined, found
+
+
+def _labelled(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Frame:
+    """The rows with a label, its type the task's, and whether it is one; `entity_hash`."""
+    keys = list(task.use_case.entity_keys)
+    own = [name for name in (task.label, task.matures) if name]
+    found = on.columns(spine)
+    missing = sorted({*keys, "cutoff", *task.beside, *own} - set(found))
+    if missing:
+        raise InsighteraError(
+            f"label_{task.use_case.name} lacks the columns {missing}; it has {found}."
+        )
+    given = [f"{name} is not null" for name in ("cutoff", *map(on.quoted, keys))]
+    if task.label:
+        given.append(f"{task.label} is not null")
+        label = f"try_cast({task.label} as {task.label_type}) as label"
+        rule = f"coalesce({task.label_rule}, false) as is_label"
+    else:  # nothing to wait for: what lies before the build's instant is history
+        given.append("cast(cutoff as timestamp) < cast($as_of as timestamp)")
+        label, rule = "0 as label", "true as is_label"
+    columns = [
+        on.quoted(*dict.fromkeys([*keys, *task.beside])),
+        "cast(cutoff as timestamp) as cutoff",
+        *([f"cast({task.matures} as timestamp) as {task.matures}"] if task.matures else []),
+        *(label, rule),
+        # md5 is the same everywhere, so the sample is; a split's sides use other bits of it.
+        f"{on.key_hash(keys)} as entity_hash",
+    ]
+    bound = {} if task.label else {"as_of": as_of.isoformat(sep=" ")}
+    query = f"select {', '.join(columns)} from spine where {' and '.join(given)}"  # noqa: S608
+    return on.kept(query, bound, spine=spine)
+
+
+def _last_hash(most: int | None) -> str:
+    """SQL: the greatest hash of an entity whose rows are taken."""
+    if most is None:
+        return "select max(entity_hash) as entity_hash from labelled"
+    return f"""
+        select coalesce(max(entity_hash), 0) as entity_hash
+        from (
+            select entity_hash, sum(number) over (order by entity_hash) as running
+            from (
+                select entity_hash, count(*) as number from labelled group by entity_hash
+            ) as entities
+        ) as summed
+        where running <= {int(most)}
+    """  # noqa: S608
+
+
+def _maturity(table: pa.Table, cutoffs: Any, task: Task) -> Any:
+    """When each row's label could be known."""
+    if task.matures:
+        return table[task.matures].to_numpy().astype("datetime64[us]")
+    if not task.label:
+        return cutoffs
+    days = np.timedelta64(task.use_case.horizon_days, "D")
+    return cutoffs + days.astype("timedelta64[us]")
+
+
+def _refuse_early(known: Any, cutoffs: Any, task: Task, as_of: datetime) -> None:
+    early = (known > np.datetime64(as_of, "us")) | np.isnat(known)
+    if early.any():
+        case = task.use_case
+        reach = (
+            f"`{task.matures}` is later than"
+            if task.matures
+            else f"their horizon of {case.horizon_days} days ends after"
+        )
+        raise InsighteraError(
+            f"label_{case.name}: {int(early.sum())} rows carry a label although {reach} as_of "
+            f"{as_of:%Y-%m-%d %H:%M} (first cutoff {cutoffs[early].min()}). Leave the label NULL "
+            "until it can be known."
+        )
+    backward = known < cutoffs
+    if backward.any():
+        raise InsighteraError(
+            f"label_{task.use_case.name}: {int(backward.sum())} rows are known before they are "
+            f"asked: `{task.matures}` must not lie before `cutoff`."
+        )
