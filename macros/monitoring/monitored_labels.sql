@@ -1,10 +1,13 @@
 {% macro monitored_labels() -%}
-    {#- The labels of every monitored use case, as one query: `use_case`, `entity_key` (the keys as one text, as
-        `monitor_prediction_history` has them: several joined by `/`, which within one is `%2F`), `cutoff`, `label`. The
-        current population are the rows whose `cutoff` is `as_of`. -#}
+    {#- The labels of every monitored use case, as one query: `use_case`, `task`, `entity_key` (the keys as one text, as
+        `monitor_prediction_history` has them: several joined by `/`, which within one is `%2F`), `target` and `horizon`
+        (NULL where the task has none), `cutoff`, `label`. The current population are the rows whose `cutoff` is
+        `as_of`. -#}
     {%- for name in monitored_use_cases() %}
     {%- set parts = [] -%}
-    {%- set keys = use_case_meta(name).get('entity_keys', []) -%}
+    {%- set meta = use_case_meta(name) -%}
+    {%- set columns = task_columns(meta.get('task')) -%}
+    {%- set keys = meta.get('entity_keys', []) -%}
     {%- for key in keys -%}
         {%- set part = 'cast(labels.' ~ key ~ ' as ' ~ dbt.type_string() ~ ')' -%}
         {%- set escaped = "replace(replace(" ~ part ~ ", '%', '%25'), '/', '%2F')" -%}
@@ -12,9 +15,12 @@
     {%- endfor %}
     select
         '{{ name }}' as use_case,
+        {{ text_literal(meta.get('task', '')) }} as task,
         {{ parts | join(" || '/' || ") or 'null' }} as entity_key,
+        cast({{ 'labels.' ~ columns.target if columns.target else 'null' }} as {{ dbt.type_string() }}) as target,
+        cast({{ 'labels.' ~ columns.horizon if columns.horizon else 'null' }} as integer) as horizon,
         labels.cutoff,
-        labels.label
+        cast({{ 'labels.' ~ columns.label if columns.label else 'null' }} as double) as label
     from {{ ref('label_' ~ name) }} as labels
     {{ 'union all' if not loop.last }}
     {%- endfor %}

@@ -79,6 +79,10 @@ def replay_step(instant: datetime, select: str, *, again: bool) -> str:
     return in_words(made(built))
 
 
+# of every use case at once: what they hold is counted where it comes from
+OF_ALL = ("published_receipts", "published_predictions")
+
+
 def in_words(parts: Sequence[tuple[str, str]]) -> str:
     """What was made, each use case and table by its name."""
     subjects = dict.fromkeys(subject for subject, _ in parts)
@@ -111,7 +115,7 @@ def made(built: Collection[str] | None = None) -> list[tuple[str, str]]:
             if kind == "train":
                 row = connection.table(f"ml.{name}").project("decision").fetchone()
                 parts.append((subject, str(row[0]).rstrip(".") if row else "nothing decided"))
-            elif kind in _COUNTED and name != "published_receipts":
+            elif kind in _COUNTED and name not in OF_ALL:
                 schema = "published" if kind == "published" else "ml"
                 count = connection.table(f"{schema}.{name}").aggregate("count(*)").fetchall()[0][0]
                 parts.append((subject, f"{count:,} {_COUNTED[kind]}"))

@@ -13,16 +13,25 @@ from ml import engine, lake, registry
 from ml.core.sql import text
 from ml.core.use_case import Build
 from ml.engine import Engine, Frame, literal
-from ml.lake.prediction_tables import LATEST, OUTCOME, entity_keys
+from ml.lake import prediction_tables
+from ml.lake.prediction_tables import LATEST
 
 VERSION = pa.schema([("model_version", pa.string()), ("trained_as_of", pa.timestamp("us"))])
 HISTORY = pa.schema(
     [
         ("use_case", pa.string()),
+        ("entity_type", pa.string()),
         ("entity_key", pa.string()),
+        ("target", pa.string()),
+        ("horizon", pa.int32()),
         ("model_version", pa.string()),
-        ("probability", pa.float64()),
-        ("risk_category", pa.string()),
+        ("value", pa.float64()),
+        ("lower", pa.float64()),
+        ("upper", pa.float64()),
+        ("score", pa.float64()),
+        ("category", pa.string()),
+        ("is_flagged", pa.bool_()),
+        ("feature_timestamp", pa.timestamp("us")),
         ("prediction_timestamp", pa.timestamp("us")),
     ]
 )
@@ -77,26 +86,49 @@ def prediction_history(*, build: Frame, connection: Any) -> Frame:
         return on.answer(on.union(parts, HISTORY))
 
 
+# column of HISTORY -> the role of what it holds (`ml.tasks.protocol.Output`), and SQL's type
+OF_ROLE = {
+    "target": ("target", "string"),
+    "horizon": ("horizon", "integer"),
+    "value": ("value", "double"),
+    "lower": ("lower", "double"),
+    "upper": ("upper", "double"),
+    "score": ("score", "double"),
+    "category": ("category", "string"),
+    "is_flagged": ("flag", "boolean"),
+}
+
+
 def _history(on: Engine, name: str, table: str, run: Build) -> Frame:
     """`HISTORY` of one use case."""
-    keys: Sequence[str] = entity_keys(table)
-    probability = f"{lake.properties(table)[OUTCOME]}_probability"
-    own = [probability, "risk_category", "model_version", "prediction_timestamp"]
-    rows = on.read(table, columns=[*keys, *own], at_most={"prediction_timestamp": run.as_of})
+    held = {column: prediction_tables.column(table, role) for column, (role, _) in OF_ROLE.items()}
+    about = {held["target"], held["horizon"]}
+    keys: Sequence[str] = [key for key in prediction_tables.entity_keys(table) if key not in about]
+    own = [column for column in held.values() if column is not None]
+    always = ["model_version", "feature_timestamp", "prediction_timestamp"]
+    wanted = [*dict.fromkeys([*keys, *own, *always])]
+    rows = on.read(table, columns=wanted, at_most={"prediction_timestamp": run.as_of})
     parts = [f"cast({on.quoted(key)} as string)" for key in keys]
     if len(parts) > 1:  # as `monitored_labels` writes them
         parts = [f"replace(replace({part}, '%', '%25'), '/', '%2F')" for part in parts]
+    said = {
+        column: f"cast({on.quoted(held[column] or '') if held[column] else 'null'} as {kind}) as {column}"
+        for column, (_, kind) in OF_ROLE.items()
+    }
     told = on.sql(
         f"""
         select
             {text(name)} as use_case,
+            {text(ENTITY_SEPARATOR.join(keys))} as entity_type,
             concat_ws('{ENTITY_SEPARATOR}', {", ".join(parts)}) as entity_key,
+            {said["target"]},
+            {said["horizon"]},
             model_version,
-            {on.quoted(probability)} as probability,
-            risk_category,
+            {", ".join(said[column] for column in list(OF_ROLE)[2:])},
+            feature_timestamp,
             prediction_timestamp
         from rows_
         """,  # noqa: S608
         rows_=rows,
     )
-    return on.latest(told, ["entity_key", "prediction_timestamp"], LATEST)
+    return on.latest(told, ["entity_key", "target", "horizon", "prediction_timestamp"], LATEST)

@@ -105,7 +105,11 @@ def output_schema(on: Engine, task: Task, spine: Frame, attributes: Frame) -> pa
     use_case = task.use_case
     keys = on.schema(spine, task.answer_keys)
     shown = on.schema(attributes, use_case.attributes)
-    own = [(output.name, output.type) for output in task.outputs() if output.role != "target"]
+    own = [
+        (output.name, output.type)
+        for output in task.outputs()
+        if output.name not in task.answer_keys
+    ]
     envelope = [
         ("contributing_factors", pa.string()),
         ("feature_timestamp", STAMP),
@@ -385,7 +389,7 @@ def _output_sql(task: Task, schema: pa.Schema, model: Any, factors: int) -> str:
     outputs = "".join(
         f"{own[output.name]} as {identifier(output.name)},\n"
         for output in task.outputs()
-        if output.role != "target"
+        if output.name not in task.answer_keys
     )
     return f"""
         with scored as (

@@ -27,7 +27,7 @@ Numbers = Mapping[str, NDArray[np.float64]]  # what a model says of some rows, a
 class Output:
     """A column of the answers. Its role is what others go by: `value` (what is asked, as a number),
     `lower` and `upper` (of its interval), `score` (0 to 100, what a list is sorted by), `category`,
-    `flag`, `target` (what the answer is about beside the entity), `detail`.
+    `flag`, `target` and `horizon` (what the answer is about beside the entity), `detail`.
     """
 
     name: str

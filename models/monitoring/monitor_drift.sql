@@ -37,7 +37,7 @@ feature_points as (
 first_predictions as (
     select
         prediction_history.use_case,
-        prediction_history.probability,
+        prediction_history.value,
         prediction_history.prediction_timestamp,
         min(prediction_history.prediction_timestamp) over (partition by prediction_history.use_case) as first_at
     from prediction_history
@@ -52,9 +52,15 @@ latest_predictions as (
     select
         prediction_history.use_case,
         prediction_history.entity_key,
-        prediction_history.probability,
+        prediction_history.target,
+        prediction_history.horizon,
+        prediction_history.value,
         row_number() over (
-            partition by prediction_history.use_case, prediction_history.entity_key
+            partition by
+                prediction_history.use_case,
+                prediction_history.entity_key,
+                prediction_history.target,
+                prediction_history.horizon
             order by prediction_history.prediction_timestamp desc
         ) as recency
     from prediction_history
@@ -63,7 +69,7 @@ latest_predictions as (
 prediction_points as (
     select
         first_predictions.use_case,
-        first_predictions.probability,
+        first_predictions.value,
         1 as reference_count,
         0 as current_count
     from first_predictions
@@ -71,7 +77,7 @@ prediction_points as (
     union all
     select
         latest_predictions.use_case,
-        latest_predictions.probability,
+        latest_predictions.value,
         0 as reference_count,
         1 as current_count
     from latest_predictions
@@ -79,6 +85,8 @@ prediction_points as (
         on
             latest_predictions.use_case = labels.use_case
             and latest_predictions.entity_key = labels.entity_key
+            and coalesce(latest_predictions.target, '') = coalesce(labels.target, '')
+            and coalesce(latest_predictions.horizon, 0) = coalesce(labels.horizon, 0)
     where
         latest_predictions.recency = 1
         and labels.cutoff = {{ as_of() }}
@@ -98,8 +106,8 @@ points as (
     select
         prediction_points.use_case,
         'prediction' as subject,
-        'probability' as feature_name,
-        prediction_points.probability as number_value,
+        'value' as feature_name,
+        prediction_points.value as number_value,
         null as category_value,
         prediction_points.reference_count,
         prediction_points.current_count
@@ -122,9 +130,9 @@ means as (
     select
         prediction_points.use_case,
         'prediction' as subject,
-        'probability' as feature_name,
-        avg(case when prediction_points.reference_count = 1 then prediction_points.probability end) as reference_mean,
-        avg(case when prediction_points.current_count = 1 then prediction_points.probability end) as current_mean
+        'value' as feature_name,
+        avg(case when prediction_points.reference_count = 1 then prediction_points.value end) as reference_mean,
+        avg(case when prediction_points.current_count = 1 then prediction_points.value end) as current_mean
     from prediction_points
     group by prediction_points.use_case
 ),

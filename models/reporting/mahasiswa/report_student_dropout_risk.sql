@@ -18,7 +18,7 @@ factors as (
 old_enough as (
     select
         history.entity_key as nim,
-        100 * history.probability as risk_score,
+        history.score as risk_score,
         row_number() over (
             partition by history.entity_key
             order by history.prediction_timestamp desc

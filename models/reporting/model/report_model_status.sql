@@ -8,7 +8,7 @@ versions as (
 ),
 
 performance as (
-    select * from {{ ref('monitor_performance') }}
+    select * from {{ ref('report_performance') }}
 ),
 
 history as (
@@ -65,9 +65,10 @@ outcomes as (
     select
         use_cases.use_case,
         count(distinct performance.week_start) as week_count,
-        100 * sum(performance.mean_probability * performance.row_count) / sum(performance.row_count)
-            as predicted_percent,
-        100.0 * sum(performance.positives) / sum(performance.row_count) as observed_percent
+        sum(performance.predicted_percent * performance.row_count) / sum(performance.row_count) as predicted_percent,
+        sum(performance.observed_percent * performance.row_count) / sum(performance.row_count) as observed_percent,
+        sum(performance.mae * performance.row_count) / sum(performance.row_count) as mae,
+        100 * sum(performance.coverage * performance.row_count) / sum(performance.row_count) as coverage_percent
     from use_cases
     left join performance on use_cases.use_case = performance.use_case
     group by use_cases.use_case
@@ -153,6 +154,11 @@ answers as (
         3 as question_number,
         'Did the predictions come true?' as question,
         case
+            when outcomes.week_count > 0 and outcomes.mae is not null
+                then
+                    'On average they were ' || {{ rounded_text('outcomes.mae', 1) }} || ' off; '
+                    || {{ rounded_text('outcomes.coverage_percent', 0) }} || ' % lay within the interval ('
+                    || cast(outcomes.week_count as string) || ' cutoffs)'
             when outcomes.week_count > 0
                 then
                     'On average ' || {{ rounded_text('outcomes.predicted_percent', 1) }}
