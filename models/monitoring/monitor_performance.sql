@@ -157,7 +157,7 @@ final as (
         {{ table }}.model_version,
         {{ table }}.week_start,
         '{{ measure }}' as measure,
-        cast({{ table }}.{{ measure }} as double) as value,
+        cast({{ table }}.{{ measure }} as double) as measure_value,
         {{ table }}.row_count
     from {{ table }}
     {{ 'union all' if not (last_table and loop.last) }}

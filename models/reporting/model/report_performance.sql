@@ -12,7 +12,7 @@ wide as (
         performance.model_version,
         performance.week_start,
         {%- for measure in measures %}
-        max(case when performance.measure = '{{ measure }}' then performance.value end) as {{ measure }},
+        max(case when performance.measure = '{{ measure }}' then performance.measure_value end) as {{ measure }},
         {%- endfor %}
         max(performance.row_count) as row_count
     from performance
