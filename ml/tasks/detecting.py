@@ -33,7 +33,10 @@ ALLOWED = (
     "pyod.models.",
 )
 # `novelty`: scikit-learn's local outlier factor says nothing of new rows without it.
-DEFAULTS = {"random_state": SEED, "n_estimators": 200, "novelty": True, "n_jobs": 1}
+DEFAULTS = {"random_state": SEED, "n_estimators": 100, "novelty": True, "n_jobs": 1}
+# Of an isolation forest's tree. With scikit-learn's 256 average precision of the faults planted in
+# OULAD's 2013J is 0.37, with 4,096 it is 0.50 (learned from 2013B; pickles of 2 and 10 MB).
+TREE_ROWS = 4096
 DECIMALS = 6
 MINIMUM_ROWS = 50  # to learn from: the least of which a 5th and a 95th percentile are said
 CALIBRATION_SALT = 41  # of the hash that sets entities aside: other ones than validation's
@@ -146,7 +149,8 @@ class Detector:
             )
         self.rows_ = len(taken)
         self.columns_ = Columns(self.kinds).fit(learned)
-        self.estimator_ = estimator(self.path, **self.parameters)
+        own = {"max_samples": min(TREE_ROWS, len(learned))} if _is_forest(self.path) else {}
+        self.estimator_ = estimator(self.path, **(own | self.parameters))
         self.estimator_.fit(self.columns_.transform(learned))
         self.calibration_ = np.sort(self._outlyingness(self.columns_.transform(held)))
         self.calibration_robust_ = np.sort(self.columns_.robust_z(held))
@@ -169,8 +173,9 @@ class Detector:
     def contributions(self, frame: pd.DataFrame) -> Floats:
         """How much of `z` goes when a feature has its usual value, (rows, features).
 
-        The median for a number, its own share for a category. Model-agnostic, and for an
-        IsolationForest of 200 trees some ten times as fast as Tree SHAP.
+        The median for a number, a category as rare as most rows' for a category. Any detector can
+        be asked so, and for an IsolationForest it is some ten times as fast as Tree SHAP (20
+        features, 200 shallow trees, 1,000 rows: 0.2 s and 2 s).
         """
         values = self.columns_.transform(frame)
         whole = self._z(values)
@@ -189,7 +194,7 @@ class Detector:
         """
         most = contributions.max(axis=1, initial=0.0) > 0
         farthest = np.abs(self.columns_.robust_each(frame)).argmax(axis=1)
-        return np.where(most, contributions.argmax(axis=1), farthest)
+        return np.asarray(np.where(most, contributions.argmax(axis=1), farthest))
 
     def usual(self) -> dict[str, list[float | None]]:
         """`usual_low` and `usual_high` of each feature, the 5th and 95th percentile of training."""
@@ -302,7 +307,7 @@ class Columns:
     def _scaled(self, raw: Floats) -> Floats:
         filled = np.where(np.isnan(raw), self.usual_raw_, raw)
         scale = np.where(self.varies_, self.scale_, 1.0)
-        return np.clip((filled - self.usual_raw_) / scale, -FARTHEST, FARTHEST)
+        return np.asarray(np.clip((filled - self.usual_raw_) / scale, -FARTHEST, FARTHEST))
 
     def _raw(self, frame: pd.DataFrame) -> tuple[Floats, NDArray[np.bool_]]:
         found = np.empty((len(frame), len(self.kinds)))
@@ -481,6 +486,10 @@ def _scale(column: Floats) -> float:
 def is_number(value: Any) -> bool:
     """Whether a value of a YAML file is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _is_forest(path: str) -> bool:
+    return path == "sklearn.ensemble.IsolationForest"
 
 
 def _is_pyod(path: str) -> bool:
