@@ -7,7 +7,7 @@ Real students stop and flood too; those rows count as not planted, so no detecto
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import duckdb
@@ -240,19 +240,16 @@ def evaluate_planted(
     return found
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as Markdown."""
-    lines = ["| measure | detector | robust z |", "|---|---|---|"]
-    lines += [f"| {r['measure']} | {r['value']:.3f} | {r['baseline']:.3f} |" for r in rows]
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Print the table; without the data say so."""
     folder = oulad()
     if not (folder / "studentVle.parquet").is_file():
         sys.exit(f"No OULAD in {folder}: set OULAD to the folder of its tables.")
-    print(table(evaluate_planted(activity(folder), FAULTS, *sys.argv[1:])))
+    from ml.tasks.markdown import table
+
+    found = evaluate_planted(activity(folder), FAULTS, *sys.argv[1:])
+    rows = [(r["measure"], f"{r['value']:.3f}", f"{r['baseline']:.3f}") for r in found]
+    print(table(("measure", "detector", "robust z"), rows))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from ml.tasks.evaluation import wilson
+from ml.tasks.markdown import table
 
 ENOUGH_REVIEWS = 20
 Floats = NDArray[np.float64]
@@ -230,20 +231,12 @@ def usual_section(
 ) -> str:
     """Each feature's usual range: from the 5th to the 95th percentile of what was learned from."""
     rows = [
-        f"| {(labels or {}).get(name, name)} | {_figure(low)} | {_figure(high)} |"
+        ((labels or {}).get(name, name), _figure(low), _figure(high))
         for name, low, high in zip(features, usual["usual_low"], usual["usual_high"], strict=True)
     ]
-    return "\n".join(
-        [
-            "## What is usual",
-            "",
-            "Nine of ten rows of the past lie between these. A category has no range: it is "
-            "unusual by being rare.",
-            "",
-            "| feature | usually from | to |",
-            "|---|---|---|",
-            *rows,
-        ]
+    return (
+        "## What is usual\n\nNine of ten rows of the past lie between these. A category has no "
+        "range: it is unusual by being rare.\n\n" + table(("feature", "usually from", "to"), rows)
     )
 
 

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from math import ceil, isfinite
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from scipy.special import ndtri
 
 from ml.core.errors import InsighteraError
 from ml.core.sql import text
+from ml.core.use_case import is_number
 from ml.engine.protocol import key_text
 from ml.tasks.estimators import SEED, as_floats, as_strings
 from ml.tasks.splits import Hashes, TooLittleDataError, judges, mixed
@@ -223,6 +224,27 @@ class Detector:
             ]
             for row, positions in enumerate(order)
         ]
+
+    def words(
+        self,
+        frame: pd.DataFrame,
+        flagged: NDArray[Any],
+        types: Mapping[str, str] | None = None,
+        words: Words | None = None,
+    ) -> tuple[list[str | None], list[str | None]]:
+        """What kind of anomaly each flagged row is, and why, in words; None for the others.
+
+        `types` maps a feature to the kind it is a sign of; `words` as of `explanation`.
+        """
+        rows = np.flatnonzero(flagged)
+        kinds: list[str | None] = [None] * len(frame)
+        reasons = list(kinds)
+        chosen = frame.iloc[rows]
+        shares = self.contributions(chosen)
+        named = anomaly_types(self.features, self.leading(chosen, shares), types)
+        for row, kind, each in zip(rows, named, self.factors(chosen, shares), strict=True):
+            kinds[row], reasons[row] = kind, explanation(each, words)
+        return kinds, reasons
 
     def _outlyingness(self, values: Floats) -> Floats:
         if not len(values):
@@ -481,11 +503,6 @@ def _scale(column: Floats) -> float:
     """A robust standard deviation; where more than half are alike, the plain one. 0: constant."""
     robust = NORMAL_MAD * float(np.median(np.abs(column - np.median(column))))
     return robust if robust > 0 else float(np.std(column))
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value of a YAML file is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _is_forest(path: str) -> bool:

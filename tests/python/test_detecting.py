@@ -145,6 +145,17 @@ def test_the_column_that_stands_out_leads(detector: Detector) -> None:
     assert "jalur: unheard of, which is rare" in detecting.explanation(third)
 
 
+def test_only_what_is_flagged_is_put_in_words(detector: Detector) -> None:
+    rows = pd.concat([week(), week(attendance=0.1)])
+    flagged = detector.answers(rows)["flagged"]
+    kinds, reasons = detector.words(rows, flagged, {"attendance": "absence"})
+    assert kinds == [None, "absence"]
+    assert reasons[0] is None
+    assert reasons[1] is not None
+    assert reasons[1].startswith("attendance: 0.10; usually 0.7")
+    assert detector.words(rows, flagged * 0) == ([None, None], [None, None])
+
+
 def test_what_stands_out_only_together_is_said_so() -> None:
     within = [Factor("a", 1.0, 0.0, 2.0, 0.5), Factor("b", 3.0, 0.0, 4.0, 0.4)]
     assert detecting.explanation(within) == (
@@ -333,4 +344,3 @@ def test_planted_faults_are_found_more_often_than_by_robust_z() -> None:
     by_name = {row["measure"]: row for row in found}
     assert by_name["average precision"]["value"] > 0.3
     assert by_name["all faults, found at 2% flagged"]["value"] > 0.5
-    assert "| average precision |" in insights_attendance.table(found)
