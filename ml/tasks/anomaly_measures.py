@@ -16,6 +16,8 @@ from ml.tasks.evaluation import wilson
 from ml.tasks.markdown import table
 
 ENOUGH_REVIEWS = 20
+TOLERATED = 1.5  # times the share that is meant: rows of one entity come together, so it varies
+MANY = 3  # times that share, in one period: then it is the period that is unusual
 Floats = NDArray[np.float64]
 
 
@@ -175,17 +177,23 @@ def expectation_section(periods: Sequence[Period], flagged_share: float, noun: s
     worst = known[int(rates.argmax())]
     typical = float(np.median(rates))
     size = int(np.median([period.rows for period in known]))
+    together = sum(period.flagged for period in known) / sum(period.rows for period in known)
     text = (
         f"{head}In a typical {noun} {typical:.1%} are flagged: {typical * size:.0f} of {size:,}. "
-        f"Usual rows are flagged at most {flagged_share:.1%} of the time, over all {noun}s "
-        f"together. A {noun} that is unusual for everyone (holidays, a strike, a broken feed) can "
-        f"have more: the worst of {len(known)} was {_day(worst.cutoff)} with {rates.max():.1%} "
-        f"({worst.flagged:,} of {worst.rows:,})."
+        f"Over all {noun}s together it was {together:.1%}; of usual rows at most "
+        f"{flagged_share:.1%} are meant to be. A {noun} that is unusual for everyone (holidays, a "
+        f"strike, a broken feed) can have more: the worst of {len(known)} was "
+        f"{_day(worst.cutoff)} with {rates.max():.1%} ({worst.flagged:,} of {worst.rows:,})."
     )
-    if rates.max() > 3 * flagged_share:
+    if together > TOLERATED * flagged_share:
         text += (
-            f"\n\n**Warning**: that is more than three times the promised share. Look for what "
-            f"happened to everyone in that {noun} before looking at single rows."
+            f"\n\n**Warning**: {together:.1%} is more than was meant: these {noun}s are unlike "
+            "those that were learned from."
+        )
+    if rates.max() > MANY * flagged_share:
+        text += (
+            f"\n\n**Warning**: {rates.max():.1%} is more than three times what was meant. Look "
+            f"for what happened to everyone in that {noun} before looking at single rows."
         )
     return text
 

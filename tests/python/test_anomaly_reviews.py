@@ -120,6 +120,17 @@ def test_reviews_as_of_an_instant_are_those_known_then() -> None:
     assert reviews.reviews(datetime(2020, 1, 1)).num_rows == 0
 
 
+def test_the_later_review_counts_though_a_clock_was_ahead() -> None:
+    reviews.resolve(ONE, "confirmed", "was ill")
+    ahead = reviews.reviews().to_pylist()[0] | {
+        "review_id": "f" * 32,
+        "reviewed_at": datetime(2999, 1, 1),
+    }
+    lake.append(reviews.REVIEWS, pa.Table.from_pylist([ahead], schema=reviews.REVIEW), {})
+    reviews.resolve(ONE, "false_alarm", "was not")
+    assert listed("false_alarm") == [(ONE, "false_alarm")]
+
+
 def _resolve(verdict: str, reason: str, gate: "multiprocessing.synchronize.Barrier") -> None:
     gate.wait()
     reviews.resolve(ONE, verdict, reason)

@@ -311,7 +311,12 @@ def test_the_card_says_what_to_expect(detector: Detector) -> None:
     assert [(period.rows, period.flagged) for period in periods] == [(100, 0), (100, 12)]
     expected = anomaly_measures.expectation_section(periods, 0.02)
     assert "the worst of 2 was 2024-01-08 with 12.0% (12 of 100)" in expected
-    assert "**Warning**" in expected
+    assert "Over all weeks together it was 6.0%; of usual rows at most 2.0%" in expected
+    assert "**Warning**: 6.0% is more than was meant" in expected
+    assert "**Warning**: 12.0% is more than three times" in expected
+    quiet = anomaly_measures.expectation_section(periods, 0.06)
+    assert "**Warning**" not in quiet
+    assert "No row of the past" in anomaly_measures.expectation_section([], 0.02)
     score = anomaly_measures.score_section(0.02, {"Low": 0, "Medium": 90, "High": 99})
     assert "flagged from a score of 98 on" in score
     assert "no flagged row can be Low" in score
