@@ -454,14 +454,20 @@ def anomaly_types(
 
 
 def anomaly_id_sql(
-    quoted: Callable[..., str], use_case: str, keys: Sequence[str], period: str = "week"
+    quoted: Callable[..., str],
+    use_case: str,
+    keys: Sequence[str],
+    period: str = "week",
+    cutoff: str = "cutoff",
 ) -> str:
-    """SQL: 32 hexadecimal digits, the same for an entity and the period of its `cutoff` in every
-    build and on every engine. `quoted`: the engine's; `period`: day, week (ISO), month or year.
+    """SQL: 32 hexadecimal digits, the same for an entity and the period of its cutoff in every
+    build and on every engine.
+
+    `quoted`: the engine's; `period`: day, week (ISO), month or year; `cutoff`: SQL of a timestamp.
     """
     if period not in PERIODS:
         raise InsighteraError(f"period is {period!r}; use one of {', '.join(PERIODS)}.")
-    began = f"cast(cast(date_trunc('{period}', cutoff) as date) as varchar(10))"
+    began = f"cast(cast(date_trunc('{period}', {cutoff}) as date) as string)"
     return f"md5(concat({text(use_case + '/')}, {began}, '/', {key_text(quoted, keys)}))"
 
 
