@@ -12,7 +12,7 @@ from ml.core.frames import to_arrow
 
 POLICIES = ("auto", "always", "never")
 NUMBERS = {
-    "promotion": ("minimum", "margin", "max_milliseconds"),
+    "promotion": ("margin", "max_milliseconds"),
     "retrain": ("max_age_days",),
 }
 MAY_LACK = {"split": "", "known_ahead": ()}  # common fields, and what stands for them
@@ -88,6 +88,9 @@ def _check_values(where: str, meta: Mapping[str, Any]) -> None:
         )
     if "metric" not in meta["promotion"]:
         raise InsighteraError(f"{where}.promotion needs a metric.")
+    least = meta["promotion"].get("minimum", 0)
+    if not is_number(least):
+        raise InsighteraError(f"{where}.promotion.minimum is {least!r}; it must be a number.")
     for group, keys in NUMBERS.items():
         absent = [key for key in keys if not is_number(meta[group].get(key))]
         if absent:

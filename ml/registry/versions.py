@@ -101,17 +101,17 @@ def verdict(
     greater_is_better: bool,
     baseline: tuple[str, float, float] | None = None,
 ) -> Verdict:
-    """Apply `promotion` (metric, minimum, margin, max_milliseconds) to measures on the same rows.
+    """Apply `promotion` (metric, minimum if any, margin, max_milliseconds) to measures on the same rows.
 
     Where more is better: score >= minimum, score > the baseline's, and score >= champion *
     (1 + margin). Where less is: score <= minimum, score < the baseline's, and score <= champion *
     (1 - margin). `baseline`: the best one's name, its measure,
     and the version's on the same rows.
     """
-    metric, minimum, margin = promotion["metric"], promotion["minimum"], promotion["margin"]
+    metric, minimum, margin = promotion["metric"], promotion.get("minimum"), promotion["margin"]
     sign = 1 if greater_is_better else -1
     failures = []
-    if sign * score < sign * minimum:
+    if minimum is not None and sign * score < sign * minimum:
         failures.append(f"{metric} {score:.4f} misses the minimum {minimum}")
     if baseline is not None and sign * baseline[2] <= sign * baseline[1]:
         failures.append(
@@ -154,7 +154,10 @@ def draft(folder: Path, pipeline: Any, answers: Callable[[Any], Any]) -> Draft:
     data = (folder / MODEL_FILE).read_bytes()
     loaded = _unpickle(data)
     told, meant = answers(loaded), answers(pipeline)
-    if any(not np.array_equal(told[name], meant[name], equal_nan=True) for name in meant):
+    if any(
+        not np.array_equal(told[name], said, equal_nan=said.dtype.kind == "f")
+        for name, said in meant.items()
+    ):
         raise InsighteraError(
             "The stored model answers differently from the trained one: not registered."
         )

@@ -339,7 +339,8 @@ def predicted(
     read = frame(batch, model.features)
     scored = batch
     for name, numbers in task.answers(model.pipeline, read).items():
-        scored = scored.append_column(f"answer_{name}", pa.array(numbers))
+        kind = pa.string() if numbers.dtype == object else None  # where all of them are None too
+        scored = scored.append_column(f"answer_{name}", pa.array(numbers, kind))
     top, shares = strongest(task.contributions(model.pipeline, read), FACTORS)
     for rank in range(top.shape[1]):
         scored = scored.append_column(
@@ -395,6 +396,7 @@ def _output_sql(task: Task, schema: pa.Schema, model: Any, factors: int) -> str:
         with scored as (
             select
                 *,
+                cast($run_at as timestamp) as cutoff,
                 [{values}] as held,
                 [{", ".join(text(name) for name in features)}] as names
                 {constants}

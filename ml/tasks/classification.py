@@ -104,23 +104,24 @@ class Classification(Task):
             len(np.unique(entities[truth == label])) >= splits.MINIMUM_ENTITIES for label in (0, 1)
         )
 
-    def baselines(self, judged: Judged, frame: pd.DataFrame) -> list[Known]:
+    def baselines(self, judged: Judged) -> list[Known]:
         from ml.tasks import calibrated, evaluation
 
         learned, held = judged.rows.labels[judged.split.train], len(judged.truth)
         said = {
             "base rate": np.full(held, learned.mean()),
-            **calibrated.one_feature(judged, frame),
+            **calibrated.one_feature(judged, judged.whole),
         }
+        own = self.measure(judged.truth, judged.answers)[self.metric]
         return [
-            Known(name, evaluation.measure(judged.truth, each)[self.metric])
+            Known(name, evaluation.measure(judged.truth, each)[self.metric], own)
             for name, each in said.items()
         ]
 
-    def importance_scorer(self) -> Any:
-        from ml.tasks import calibrated
+    def importances(self, judged: Judged) -> dict[str, float]:
+        from ml.tasks import calibrated, importance
 
-        return calibrated.scorer(self.use_case)
+        return importance.permuted(self, judged, calibrated.scorer(self.use_case))
 
     def contributions(self, model: Any, frame: pd.DataFrame) -> NDArray[np.float64]:
         from ml.tasks.explain import contributions

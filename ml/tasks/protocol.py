@@ -20,7 +20,7 @@ from ml.tasks.splits import Hashes, Indices, Split, Times
 if TYPE_CHECKING:  # most builds train nothing: they start without scikit-learn
     from ml.tasks.selection import Selection
 
-Numbers = Mapping[str, NDArray[np.float64]]  # what a model says of some rows, an array each
+Numbers = Mapping[str, NDArray[Any]]  # what a model says of some rows: an array each, named
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Judged:
     rows: Rows
     split: Split
     frame: pd.DataFrame  # candidate columns of the validation rows
+    whole: pd.DataFrame  # of all rows
     truth: NDArray[Any]
     answers: Numbers
     fitted: Fitted
@@ -81,6 +82,7 @@ class Known:
 
     name: str
     value: float
+    own: float  # the procedure's, on the same rows
 
 
 class Task(ABC):
@@ -95,13 +97,14 @@ class Task(ABC):
     target_columns: ClassVar[tuple[str, ...]] = ()  # of the spine: an answer is about them too
     label: ClassVar[str] = "label"  # column of the spine; empty: there is none
     label_type: ClassVar[str] = "double"  # SQL
-    label_rule: ClassVar[str]  # SQL: whether `label`, not NULL, is one
+    label_rule: str  # SQL: whether `label`, not NULL, is one
     label_words: ClassVar[str]  # what it must be
     matures: ClassVar[str] = ""  # column of the spine; empty: `horizon_days` after the cutoff
     greater_is_better: ClassVar[Mapping[str, bool]]  # of each measure that may decide
     learned_by: ClassVar[tuple[str, ...]] = ()  # own modules under `ml/` that a version depends on
     rivals: ClassVar[bool] = True  # whether a new version must beat the champion on the same rows
     unit: str = ""  # of a contribution
+    importance: ClassVar[str] = "drop of {metric} on validation rows when the feature is shuffled"
 
     def __init__(self, use_case: UseCase) -> None:
         self.use_case = use_case
@@ -173,19 +176,21 @@ class Task(ABC):
     def measure(self, truth: NDArray[Any], answers: Numbers) -> dict[str, float]:
         """Every measure, by name; those of `greater_is_better` are among them."""
 
+    def more_measures(self, judged: Judged) -> dict[str, float]:  # noqa: ARG002
+        """Measures that need more than truth and answers; none of them decides."""
+        return {}
+
     @abstractmethod
     def comparable(self, truth: NDArray[Any], entities: Hashes) -> bool:
         """Whether these rows suffice to compare two models on."""
 
     @abstractmethod
-    def baselines(self, judged: Judged, frame: pd.DataFrame) -> list[Known]:
-        """What must be beaten, by the deciding measure on the validation rows; `frame` holds all
-        rows.
-        """
+    def baselines(self, judged: Judged) -> list[Known]:
+        """What must be beaten, by the deciding measure on the validation rows."""
 
     @abstractmethod
-    def importance_scorer(self) -> Any:
-        """A scorer as scikit-learn's `permutation_importance` takes it, greater is better."""
+    def importances(self, judged: Judged) -> dict[str, float]:
+        """How much each feature matters to the validated procedure, greatest first."""
 
     @abstractmethod
     def contributions(self, model: Any, frame: pd.DataFrame) -> NDArray[np.float64]:

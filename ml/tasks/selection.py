@@ -166,6 +166,27 @@ def select(
     return Selection(chosen, {name: kinds[name] for name in chosen}, tests, tuple(notes))
 
 
+def without_label(frame: pd.DataFrame, kinds: Mapping[str, str], use_case: UseCase) -> Selection:
+    """Mandatory columns, then the others that vary, by name, at most `max_features` in all: nothing
+    says what they are worth.
+    """
+    varying = [
+        name
+        for name, what in kinds.items()
+        if name not in use_case.mandatory
+        and frame[name].nunique(dropna=False) > 1
+        and (what == "number" or frame[name].nunique() <= MOST_CATEGORIES)
+    ]
+    room = use_case.max_features - len(use_case.mandatory)
+    chosen = (*use_case.mandatory, *sorted(varying)[:room])
+    notes = tuple(
+        f"mandatory feature {name} is constant"
+        for name in use_case.mandatory
+        if frame[name].nunique(dropna=False) < 2
+    )
+    return Selection(chosen, {name: kinds[name] for name in chosen}, {}, notes)
+
+
 def proxies(
     frame: pd.DataFrame,
     kinds: Mapping[str, str],

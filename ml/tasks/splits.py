@@ -246,5 +246,30 @@ def _entities_apart(rows: Any, horizon: np.timedelta64) -> Split:
     return outer_split(rows.cutoffs, rows.labels, rows.entities, horizon)
 
 
+def later(cutoffs: Times) -> Split:
+    """The latest quarter of the cutoffs judges what was learned before it: for questions without a
+    label, where nothing but time must be kept apart. Raises TooLittleDataError where all rows have
+    one cutoff.
+    """
+    instants = np.unique(cutoffs)
+    if len(instants) < 2:
+        raise TooLittleDataError("all rows have one cutoff: nothing lies later")
+    start = instants[min(len(instants) - 1, int(np.ceil(0.75 * len(instants))))]
+    return Split(
+        train=np.flatnonzero(cutoffs < start),
+        validation=np.flatnonzero(cutoffs >= start),
+        start=start,
+        gap=np.timedelta64(0, "us"),
+        words=f"the latest quarter judges: validation starts {_day(start)}",
+    )
+
+
+def _later(rows: Any, horizon: np.timedelta64) -> Split:  # noqa: ARG001
+    return later(rows.cutoffs)
+
+
 # name -> split of rows (`ml.tasks.protocol.Rows`) whose labels look so far ahead
-SPLITS: dict[str, Callable[[Any, np.timedelta64], Split]] = {"entities_apart": _entities_apart}
+SPLITS: dict[str, Callable[[Any, np.timedelta64], Split]] = {
+    "entities_apart": _entities_apart,
+    "later": _later,
+}

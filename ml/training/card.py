@@ -21,6 +21,7 @@ class Facts:
 
     use_case: UseCase
     question: str
+    importance: str  # what it is
     as_of: datetime
     lineage: Mapping[str, str]
     rows: int
@@ -86,11 +87,9 @@ def write(facts: Facts) -> str:
             _baselines(facts),
             *facts.sections,
             "## Features\n\n"
-            f"G-test at a false discovery rate of {FALSE_DISCOVERY_RATE:.0%}; importance is the "
-            "drop of "
-            f"{case.promotion['metric']} on validation rows when the feature is shuffled, where "
-            "the validated "
-            "procedure chose it too.\n\n" + _features(facts),
+            f"G-test at a false discovery rate of {FALSE_DISCOVERY_RATE:.0%} where there is a label; "
+            f"importance is the {facts.importance}, where the validated procedure chose it too.\n\n"
+            + _features(facts),
             _notes(facts.selection.notes),
             "Never offered to the model: "
             + (
@@ -116,11 +115,10 @@ def _baselines(facts: Facts) -> str:
     if not facts.baselines:
         return "## Against baselines\n\nNothing simpler could be measured on these rows."
     metric = facts.use_case.promotion["metric"]
-    rows = [("**this version**", number(facts.metrics[metric]))]
-    rows += [(known.name, number(known.value)) for known in facts.baselines]
+    rows = [(known.name, number(known.value), number(known.own)) for known in facts.baselines]
     return (
         "## Against baselines\n\nThe same measure on the same rows. A version that does not beat "
-        "them never becomes champion.\n\n" + table(("", metric), rows)
+        "them never becomes champion.\n\n" + table(("baseline", metric, "this version"), rows)
     )
 
 

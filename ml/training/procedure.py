@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.inspection import permutation_importance
 
 from ml import engine, lake, registry, tasks
 from ml.core.use_case import Build, UseCase
@@ -31,12 +30,11 @@ from ml.training import card
 from ml.training.policy import BASELINE, CAUTION, decision
 from ml.training.rows import matured, training_set
 
-IMPORTANCE_ROWS, IMPORTANCE_REPEATS = 2_000, 3
 # The code that a version depends on, beside the task's own: where it changes, a build that is run
 # again trains again.
 LEARNED_BY = (
     *("training/procedure.py", "training/rows.py", "features/model_input.py"),
-    *("tasks/selection.py", "tasks/splits.py", "tasks/estimators.py"),
+    *("tasks/protocol.py", "tasks/selection.py", "tasks/splits.py", "tasks/estimators.py"),
 )
 
 
@@ -111,7 +109,7 @@ def _trained(step: Step, rows: Rows, split: Split) -> pa.Table:
         )
     judged = _judged(task, rows, split, frame, found)
     final = task.fit(frame, np.arange(len(rows)), rows, found.kinds)
-    verdict = _compared(task, judged, joined, frame)
+    verdict = _compared(task, judged, joined)
     snapshot = lake.replace(
         f"training_{use_case.name}", _kept_rows(rows, split, frame), lake.lineage(build, None)
     )
@@ -124,7 +122,7 @@ def _judged(task: Task, rows: Rows, split: Split, frame: pd.DataFrame, found: Ca
     fitted = task.fit(frame, split.train, rows, found.kinds)
     held = frame.iloc[split.validation]
     answers = task.answers(fitted.model, held[list(fitted.selection.features)])
-    return Judged(rows, split, held, rows.labels[split.validation], answers, fitted)
+    return Judged(rows, split, held, frame, rows.labels[split.validation], answers, fitted)
 
 
 @dataclass(frozen=True)
@@ -136,25 +134,25 @@ class Compared:
     rival: "Rival | None"
     baselines: Sequence[Known]
 
-    def best_baseline(
-        self, metric: str, greater_is_better: bool
-    ) -> tuple[str, float, float] | None:
-        """The strongest baseline's name, its measure, and the procedure's on the same rows."""
-        if not self.baselines:
-            return None
-        strongest = max if greater_is_better else min
-        best = strongest(self.baselines, key=lambda known: known.value)
-        return best.name, best.value, self.measures[metric]
+    def best_baseline(self, greater_is_better: bool) -> Known | None:
+        """The one that is hardest to beat on its own rows."""
+        sign = 1 if greater_is_better else -1
+        return max(
+            self.baselines,
+            key=lambda known: sign * (known.value - known.own) / (abs(known.value) or 1.0),
+            default=None,
+        )
 
 
-def _compared(task: Task, judged: Judged, joined: pa.Table, frame: pd.DataFrame) -> Compared:
+def _compared(task: Task, judged: Judged, joined: pa.Table) -> Compared:
     measures = task.measure(judged.truth, judged.answers)
     rival = _rival(task, judged, joined) if task.rivals else None
     score = measures[task.metric]
     if rival is not None:
         seen = {name: values[rival.seen] for name, values in judged.answers.items()}
         score = task.measure(judged.truth[rival.seen], seen)[task.metric]
-    return Compared(measures, score, rival, task.baselines(judged, frame))
+    measures |= task.more_measures(judged)
+    return Compared(measures, score, rival, task.baselines(judged))
 
 
 def _registered(
@@ -167,13 +165,13 @@ def _registered(
     """Draft, verdict, card, version; the decision's row."""
     task, use_case, build, rows = step.task, step.use_case, step.build, judged.rows
     key, snapshot, refused, proxies = made
-    importances = _importances(task, judged)
+    importances = task.importances(judged)
     better = task.greater_is_better[task.metric]
     cautions = task.cautions(judged)
     tags = _tags(build, use_case, key, snapshot)
-    best = compared.best_baseline(task.metric, better)
+    best = compared.best_baseline(better)
     if best:
-        tags[BASELINE] = repr(best[1])
+        tags[BASELINE] = repr(best.value)
     entities = len(np.unique(rows.entities))
     rival = compared.rival
     with TemporaryDirectory() as folder:
@@ -188,13 +186,14 @@ def _registered(
             rival.metrics[task.metric] if rival else None,
             draft.milliseconds,
             greater_is_better=better,
-            baseline=best,
+            baseline=(best.name, best.value, best.own) if best else None,
         )
         alias = registry.CHAMPION if ruling.promote else registry.CHALLENGER
         text = card.write(
             card.Facts(
                 use_case=use_case,
                 question=task.question(),
+                importance=task.importance.format(metric=task.metric),
                 as_of=build.as_of,
                 lineage=tags | {"model_sha256": draft.digest, "as_of": build.as_of.isoformat()},
                 rows=len(rows),
@@ -239,8 +238,8 @@ def _registered(
         trained_version=version,
         score=compared.score,
         champion_score=rival.metrics[task.metric] if rival else None,
-        baseline=best[0] if best else None,
-        baseline_score=best[1] if best else None,
+        baseline=best.name if best else None,
+        baseline_score=best.value if best else None,
         milliseconds=draft.milliseconds,
         rows=len(rows),
         entities=entities,
@@ -274,7 +273,7 @@ def _artifacts(
     files.mkdir()
     (files / "model_card.md").write_text(text, encoding="utf-8")
     ordered = sorted(importances.items(), key=lambda item: item[1])
-    shown = bars(ordered, f"Drop of {task.metric} when the feature is shuffled")
+    shown = bars(ordered, task.importance.format(metric=task.metric))
     for name, picture in {**task.pictures(judged), "importances.png": shown}.items():
         (files / name).write_bytes(picture)
     tables = {
@@ -323,28 +322,6 @@ def _rival(task: Task, judged: Judged, joined: pa.Table) -> Rival | None:
         seen,
         f"{champion.version}, on {len(seen):,} {which}",
     )
-
-
-def _importances(task: Task, judged: Judged) -> dict[str, float]:
-    """Drop of the metric when a feature is shuffled among validation rows (Breiman 2001), greatest
-    first.
-    """
-    fitted, truth = judged.fitted, judged.truth
-    columns = list(fitted.selection.features)
-    chosen = np.random.default_rng(estimators.SEED).permutation(len(truth))[:IMPORTANCE_ROWS]
-    if not task.comparable(truth[chosen], judged.rows.entities[judged.split.validation][chosen]):
-        chosen = np.arange(len(truth))
-    with estimators.one_thread():
-        found = permutation_importance(
-            fitted.model,
-            judged.frame.iloc[chosen][columns],
-            truth[chosen],
-            scoring=task.importance_scorer(),
-            n_repeats=IMPORTANCE_REPEATS,
-            random_state=estimators.SEED,
-        )
-    means = dict(zip(columns, found.importances_mean.tolist(), strict=True))
-    return dict(sorted(means.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _proxies(
