@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -15,6 +15,9 @@ from ml.core.sql import identifiers
 from ml.tasks import anomaly_measures, detecting
 from ml.tasks.detecting import Detector, Factor
 from ml.tasks.splits import Hashes, TooLittleDataError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 KINDS = {
     "attendance": "number",
@@ -269,6 +272,28 @@ def test_an_anomaly_has_one_id_in_every_build_of_its_week() -> None:
     assert ids("2024-03-11 00:00:00", "day") != ids("2024-03-12 00:00:00", "day")
     with pytest.raises(InsighteraError, match="period"):
         ids("2024-03-11 00:00:00", "fortnight")
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize("period", detecting.PERIODS)
+def test_both_engines_say_the_same_id(spark_session: "SparkSession", period: str) -> None:
+    rows = (
+        "(select 'a\"b' as nim, 3 as seksi, timestamp '2024-12-31 23:59:59' as cutoff "
+        "union all select 'c', 4, timestamp '2024-03-17 00:00:00')"
+    )
+
+    def query(quote: str) -> str:
+        sql = detecting.anomaly_id_sql(
+            lambda *names: ", ".join(f"{quote}{name}{quote}" for name in names),
+            "attendance_anomaly",
+            ["nim", "seksi"],
+            period,
+        )
+        return f"select {sql} as id from {rows} as t order by id"
+
+    on_spark = [row[0] for row in spark_session.sql(query("`")).collect()]
+    assert on_spark == [row[0] for row in duckdb.sql(query('"')).fetchall()]
 
 
 def test_found_at_a_share_counts_ties_by_chance() -> None:
