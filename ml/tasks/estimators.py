@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -49,17 +49,19 @@ class EmptyAsZero(BaseEstimator, TransformerMixin):  # type: ignore[misc]
         return np.where(self.empty_, 0.0, X)
 
 
-def estimator(path: str, **parameters: Any) -> Any:
-    """The scikit-learn classifier at the dotted path, with the project's bounds and constant seed.
+def estimator(path: str, *, regressor: bool = False, **parameters: Any) -> Any:
+    """The scikit-learn classifier (or, where asked for, regressor) at the dotted path, with the
+    project's bounds and constant seed.
 
-    Raises InsighteraError for a path off the allow-list, or a class without probabilities.
+    Raises InsighteraError for a path off the allow-list, a class without probabilities, or one
+    that is no regressor where that is asked for.
     """
     module, _, name = path.rpartition(".")
     if not path.startswith(ALLOWED):
         raise InsighteraError(
             f"Estimator {path!r} is not allowed. Use one whose path starts with "
             f"{' or '.join(ALLOWED)}: "
-            "for these probabilities, missing values and explanations are supported."
+            "for these answers, missing values and explanations are supported."
         )
     try:
         made = getattr(import_module(module), name)()
@@ -71,7 +73,9 @@ def estimator(path: str, **parameters: Any) -> Any:
     if unknown:
         raise InsighteraError(f"{path} has no parameters {unknown}. It has {sorted(known)}.")
     made.set_params(**{key: value for key, value in defaults.items() if key in known} | parameters)
-    if not hasattr(made, "predict_proba"):
+    if regressor and not is_regressor(made):
+        raise InsighteraError(f"{path} forecasts no numbers. Choose a regressor.")
+    if not regressor and not hasattr(made, "predict_proba"):
         raise InsighteraError(f"{path} gives no probabilities. Choose a classifier that does.")
     return made
 
@@ -81,7 +85,13 @@ def is_linear(path: str) -> bool:
     return path.startswith("sklearn.linear_model.")
 
 
-def pipeline(path: str, kinds: Mapping[str, str], parameters: Mapping[str, Any]) -> Pipeline:
+def pipeline(
+    path: str,
+    kinds: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    *,
+    regressor: bool = False,
+) -> Pipeline:
     """Columns prepared for the estimator at `path`, then the estimator.
 
     `kinds` maps each feature to `number` or `category`. Trees: numbers as they are (NaN is a value
@@ -123,7 +133,8 @@ def pipeline(path: str, kinds: Mapping[str, str], parameters: Mapping[str, Any])
         ]
     columns = ColumnTransformer([step for step in steps if step[2]], remainder="drop")
     filled = [] if is_linear(path) else [("filled", EmptyAsZero())]
-    return Pipeline([("columns", columns), *filled, ("estimator", estimator(path, **parameters))])
+    last = estimator(path, regressor=regressor, **parameters)
+    return Pipeline([("columns", columns), *filled, ("estimator", last)])
 
 
 def one_thread() -> Any:

@@ -1,4 +1,4 @@
-"""Why this entity: how much each feature moves its log-odds."""
+"""Why this answer: how much each feature moves an entity's log-odds, or a forecast."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ml.core.errors import InsighteraError
 from ml.tasks import estimators
+from ml.tasks.forecasting import Forecaster
 
 # SHAP's trees run on one core at some two thousand rows a second and hold Python's lock; further
 # processes pay ten seconds of imports each.
@@ -27,9 +28,19 @@ def contributions(model: Any, rows: pd.DataFrame) -> NDArray[np.float64]:
     background where features are taken as independent (Lundberg & Lee 2017, corollary 1); the
     columns of a one-hot category are summed.
 
+    A Forecaster's are in units of the outcome; with a constant they add up to its forecast before
+    clipping.
+
     Raises InsighteraError for an estimator that is neither.
     """
-    inner = estimators.fitted(getattr(model, "pipeline", model))
+    held = getattr(model, "pipeline", model)
+    if isinstance(held, Forecaster):
+        return held.attributed(rows, _shares(held.pipeline_, rows))
+    return _shares(estimators.fitted(held), rows)
+
+
+def _shares(inner: Any, rows: pd.DataFrame) -> NDArray[np.float64]:
+    """SHAP values in what the last step of the pipeline adds up."""
     columns, estimator = inner["columns"], inner["estimator"]
     if not len(rows):
         return np.zeros((0, rows.shape[1]))
@@ -37,11 +48,10 @@ def contributions(model: Any, rows: pd.DataFrame) -> NDArray[np.float64]:
     if hasattr(estimator, "_predictors"):
         shares = _trees(estimator, values)
     elif hasattr(estimator, "coef_"):
-        shares = values * estimator.coef_[0]
+        shares = values * np.atleast_2d(estimator.coef_)[0]
     else:
         raise InsighteraError(
-            f"{type(estimator).__name__} cannot be explained in log-odds. Use one of "
-            f"{estimators.ALLOWED}."
+            f"{type(estimator).__name__} cannot be explained. Use one of {estimators.ALLOWED}."
         )
     owners = _owners(columns, list(rows.columns))
     found = np.zeros((len(rows), rows.shape[1]))

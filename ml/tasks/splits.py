@@ -1,10 +1,11 @@
 """Who learns and who judges: splits that keep time, entities and label horizons apart.
 
 A row is one (entity, cutoff); its label looks `horizon` ahead. Three things make a validation
-honest, and every split here keeps the first two: no entity stands on both sides, training lies
-before validation, and (the gap) the last label of the training side was known before the first
+honest, and every split of entities here keeps the first two: no entity stands on both sides,
+training lies before validation, and (the gap) the last label of the training side was known before the first
 cutoff of the validation side, as in de Prado, Advances in Financial Machine Learning (2018), ch. 7,
-"purging".
+"purging". Forecasts are asked of entities that have a past: there the rolling origin keeps time and
+horizons apart, and not entities.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,6 +26,11 @@ MINIMUM_ENTITIES = (
 MINIMUM_ROWS = 5  # of each class, on either side of an inner fold
 # Positives of the training side for one of the validation side: about the latest quarter judges.
 BALANCE = 7
+# Periods (distinct cutoffs) of the training side for one of the validation side: about the latest
+# quarter judges.
+PERIOD_BALANCE = 3
+MINIMUM_FORECASTS = 10  # rows on either side of an origin: below it an error says nothing
+FIRST_ORIGIN = 3  # an inner origin needs one in so many of the rows behind it
 
 
 class TooLittleDataError(Exception):
@@ -230,6 +236,101 @@ def inner_folds(
     raise TooLittleDataError(
         f"no way of cutting {len(labels)} rows ({int(labels.sum())} positive) into folds leaves "
         f"{MINIMUM_ROWS} rows of each class on each side"
+    )
+
+
+def rolling_origin(cutoffs: Times, matured: Times) -> Split:
+    """The split of forecasts: whoever judges is later in time, and the same entities stand on both
+    sides, since a forecast is asked of entities that have a past.
+
+    At the origin everything is known that had matured by then, and nothing else: a training row's
+    target matured at or before it (`matured`, one instant a row, so that rows of a long horizon
+    leave earlier than those of a short one: purging), a validation row's cutoff is at or after it.
+    The origin is the cutoff at which the scarcer side has most periods, one of the validation side
+    counting as much as three of the training side. Ties: the earliest. Source: Tashman,
+    International Journal of Forecasting 16(4), 2000; Hyndman & Athanasopoulos, Forecasting:
+    Principles and Practice (3rd ed.), 5.10.
+
+    Raises TooLittleDataError where no origin leaves ten rows on each side, and an inner origin in
+    the training side.
+    """
+    origins = np.unique(cutoffs)
+    worth = [
+        min(
+            len(np.unique(cutoffs[matured <= origin])),
+            PERIOD_BALANCE * int((origins >= origin).sum()),
+        )
+        if _judgeable(cutoffs, matured, origin)
+        else -1
+        for origin in origins
+    ]
+    if not worth or max(worth) < 0:
+        raise TooLittleDataError(_too_few_periods(cutoffs, matured))
+    start = origins[int(np.argmax(worth))]
+    train, validation = np.flatnonzero(matured <= start), np.flatnonzero(cutoffs >= start)
+    return Split(
+        train=train,
+        validation=validation,
+        start=start,
+        gap=np.timedelta64(0, "us"),
+        words=(
+            f"rolling origin at {_day(start)}: training rows had matured by then, validation "
+            f"rows are asked from then on ({len(np.unique(cutoffs[train]))} periods learn, "
+            f"{len(np.unique(cutoffs[validation]))} judge; the same entities on both sides)"
+        ),
+    )
+
+
+def rolling_origins(cutoffs: Times, matured: Times, n_splits: int) -> Folds:
+    """Inner folds of forecasts: several origins, each judged on the rows asked until the next one.
+
+    The window expands: at each origin all rows learn that had matured by then. The first origin
+    has a third of the rows behind it where that is possible. Origins are spread evenly, at most
+    `n_splits` of them. Raises TooLittleDataError where there is none.
+    """
+    usable = [origin for origin in np.unique(cutoffs) if _enough_rows(cutoffs, matured, origin)]
+    if not usable:
+        raise TooLittleDataError(_too_few_periods(cutoffs, matured))
+    late = [origin for origin in usable if (matured <= origin).sum() * FIRST_ORIGIN >= len(cutoffs)]
+    spread = np.array(late or usable[-1:])
+    places = np.linspace(0, len(spread), min(n_splits, len(spread)), endpoint=False)
+    starts = spread[places.astype(np.int64)]
+    pairs = []
+    for number, start in enumerate(starts):
+        asked = cutoffs >= start
+        if number + 1 < len(starts):
+            asked &= cutoffs < starts[number + 1]
+        pairs.append((np.flatnonzero(matured <= start), np.flatnonzero(asked)))
+    number = len(pairs)
+    return Folds(
+        pairs,
+        f"{number} rolling origin{'s' if number > 1 else ''} from {_day(starts[0])} to "
+        f"{_day(starts[-1])}, training rows matured at or before each",
+    )
+
+
+def _enough_rows(cutoffs: Times, matured: Times, origin: np.datetime64) -> bool:
+    learn, judge = int((matured <= origin).sum()), int((cutoffs >= origin).sum())
+    return min(learn, judge) >= MINIMUM_FORECASTS
+
+
+def _judgeable(cutoffs: Times, matured: Times, origin: np.datetime64) -> bool:
+    """Whether both sides have rows, and the training side can be cut again."""
+    if not _enough_rows(cutoffs, matured, origin):
+        return False
+    behind = matured <= origin
+    learned = cutoffs[behind], matured[behind]
+    return any(_enough_rows(*learned, inner) for inner in np.unique(learned[0]))
+
+
+def _too_few_periods(cutoffs: Times, matured: Times) -> str:
+    periods = np.unique(cutoffs)
+    between = f" from {_day(periods[0])} to {_day(periods[-1])}" if len(periods) else ""
+    known = f", the last known at {_day(matured.max())}" if len(matured) else ""
+    return (
+        f"too few periods to learn from earlier ones and judge by later ones: {len(cutoffs)} "
+        f"matured rows in {len(periods)} periods{between}{known}; {MINIMUM_FORECASTS} rows must "
+        "have matured before an origin and as many be asked after it"
     )
 
 
