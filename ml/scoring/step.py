@@ -396,7 +396,6 @@ def _output_sql(task: Task, schema: pa.Schema, model: Any, factors: int) -> str:
         with scored as (
             select
                 *,
-                cast($run_at as timestamp) as cutoff,
                 [{values}] as held,
                 [{", ".join(text(name) for name in features)}] as names
                 {constants}

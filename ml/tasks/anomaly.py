@@ -89,7 +89,13 @@ class Anomaly(Task):
         )
         quoted = lambda *names: identifiers(names)  # noqa: E731
         return {
-            "anomaly_id": anomaly_id_sql(quoted, case.name, case.entity_keys, self.own["period"]),
+            "anomaly_id": anomaly_id_sql(
+                quoted,
+                case.name,
+                case.entity_keys,
+                self.own["period"],
+                "cast($run_at as timestamp)",
+            ),
             "domain": text(self.own["domain"]),
             "anomaly_type": "answer_type",
             "anomaly_score": "answer_score",

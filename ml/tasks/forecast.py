@@ -140,8 +140,8 @@ class Forecast(Task):
     def measure(self, truth: NDArray[Any], answers: Numbers) -> dict[str, float]:
         from ml.tasks import forecast_measures
 
-        bounds = (answers[name] for name in ("value", "lower", "upper"))
-        return forecast_measures.measure(truth.astype(np.float64), *bounds)
+        value, lower, upper = (answers[name] for name in ("value", "lower", "upper"))
+        return forecast_measures.measure(truth.astype(np.float64), value, lower, upper)
 
     def more_measures(self, judged: Judged) -> dict[str, float]:
         """MASE, its unit the first baseline's error on the training rows."""
@@ -222,9 +222,12 @@ class Forecast(Task):
         """The validation rows as `forecast_measures` takes them."""
         from ml.tasks.forecast_measures import Answers
 
+        said = judged.answers
         return Answers(
             judged.truth.astype(np.float64),
-            *(judged.answers[name] for name in ("value", "lower", "upper")),
+            said["value"],
+            said["lower"],
+            said["upper"],
             {
                 name: judged.frame[column].to_numpy(dtype=np.float64)
                 for name, column in self.baseline_columns.items()
@@ -232,7 +235,7 @@ class Forecast(Task):
         )
 
     def _horizons(self, judged: Judged) -> NDArray[np.int64]:
-        held = judged.rows.keys["horizon"].to_numpy().astype(np.int64)
+        held: NDArray[np.int64] = judged.rows.keys["horizon"].to_numpy().astype(np.int64)
         return held[judged.split.validation]
 
     def _always(self) -> tuple[str, ...]:

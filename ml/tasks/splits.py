@@ -369,8 +369,13 @@ def _later(rows: Any, horizon: np.timedelta64) -> Split:  # noqa: ARG001
     return later(rows.cutoffs)
 
 
+def _rolling_origin(rows: Any, horizon: np.timedelta64) -> Split:  # noqa: ARG001
+    return rolling_origin(rows.cutoffs, rows.matured)
+
+
 # name -> split of rows (`ml.tasks.protocol.Rows`) whose labels look so far ahead
 SPLITS: dict[str, Callable[[Any, np.timedelta64], Split]] = {
     "entities_apart": _entities_apart,
     "later": _later,
+    "rolling_origin": _rolling_origin,
 }
