@@ -48,7 +48,7 @@
             select * from {{ names.corrected }}
         {%- endcall -%}
     {%- else -%}
-        {%- set held = settings.entity_keys + (columns | map(attribute='name') | list) + feature_audit_columns() -%}
+        {%- set held = settings.entity_keys + (columns | map(attribute='name') | list) + (feature_audit_columns() | list) -%}
         {%- do set_feature_table_state(relation, state.as_of, state.code) -%}
         {%- call statement('main') -%}
             merge into {{ relation }} as target

@@ -10,7 +10,7 @@
         from {{ names.versions }}
         where false
     {%- elif mode == 'full' -%}
-        {%- set held = settings.entity_keys + (columns | map(attribute='name') | list) + feature_audit_columns() %}
+        {%- set held = settings.entity_keys + (columns | map(attribute='name') | list) + (feature_audit_columns() | list) %}
         select {{ held | join(', ') }}
         from {{ existing }}
         where system_to < cast('{{ now }}' as timestamp)

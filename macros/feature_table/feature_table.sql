@@ -18,7 +18,10 @@
 
         A build at the same `as_of` does nothing. A build at a later one computes the entities that have new rows
         or an open window, from the first day that can have moved. A build at an earlier one, a changed model, or
-        `--full-refresh` computes everything. Written in one atomic step (`write_feature_table`). -#}
+        `--full-refresh` computes everything. Written in one atomic step (`write_feature_table`).
+
+        The audit columns (`feature_audit_columns`) and the test of the invariants (`assert_feature_versions`) come with
+        the materialization: the YAML names the entity's keys and the features, and no data test of versions. -#}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set settings = model_meta('feature_table') -%}
@@ -69,6 +72,8 @@
         ) -%}
         {%- for name in names.values() -%} {%- do drop_temporary_table(name) -%} {%- endfor -%}
     {%- endif -%}
+    {#- before the commit, and where nothing was computed: a broken table is refused by every build, not by one -#}
+    {%- do assert_feature_versions(target_relation, settings) -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}

@@ -4,6 +4,7 @@ No page needs a server or a network: open `index.html` from the disk.
 """
 
 import html
+import json
 import re
 import shutil
 from pathlib import Path
@@ -13,8 +14,10 @@ from markdown_it import MarkdownIt
 from ml import registry
 from ml.core import settings
 from ml.core.errors import InsighteraError
+from ml.features.store import AUDIT
 
 DBT_PAGE = "static_index.html"  # what `dbt docs generate --static` writes
+MANIFEST = "{manifest:"  # what the page has before its copy of the manifest
 CARD, PICTURES = (
     "model_card.md",
     {
@@ -50,7 +53,8 @@ def write(use_cases: list[str], dbt_target: Path, out: Path) -> list[Path]:
     beside = out.with_name(f"{out.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    shutil.copyfile(lineage, beside / "lineage.html")
+    page_of_dbt = described(lineage.read_text(encoding="utf-8"))
+    (beside / "lineage.html").write_text(page_of_dbt, encoding="utf-8")
     documents = sorted((settings.PROJECT / "docs").glob("*.md"))
     links = {"index.html": "Home", "lineage.html": "Models and lineage"}
     links |= {f"{name}.html": f"Model card: {name.replace('_', ' ')}" for name in use_cases}
@@ -70,6 +74,30 @@ def write(use_cases: list[str], dbt_target: Path, out: Path) -> list[Path]:
     shutil.rmtree(out, ignore_errors=True)
     beside.replace(out)
     return sorted(out.glob("*.html"))
+
+
+def described(page: str) -> str:
+    """dbt's page, in which every feature table also has the columns that its YAML need not repeat.
+
+    Raises InsighteraError where the page holds no manifest as dbt writes it.
+    """
+    before, marker, rest = page.partition(MANIFEST)
+    try:
+        manifest, length = json.JSONDecoder().raw_decode(rest)
+        nodes = manifest["nodes"].values()
+    except (ValueError, KeyError) as error:
+        raise InsighteraError(
+            f"{DBT_PAGE} has no manifest after `{MANIFEST}`. Run `make docs`: it has dbt write it anew."
+        ) from error
+    audit = {
+        name: {"name": name, "data_type": column["type"].lower(), "meta": {}, "tags": []}
+        | {"description": column["description"]}
+        for name, column in AUDIT.items()
+    }
+    for node in nodes:
+        if node.get("config", {}).get("materialized") == "feature_table":
+            node["columns"] |= audit
+    return before + marker + json.dumps(manifest) + rest[length:]
 
 
 def use_cases() -> list[str]:

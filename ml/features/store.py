@@ -6,15 +6,13 @@ import pyarrow as pa
 from ml.core import settings
 from ml.core.errors import InsighteraError
 from ml.core.instants import instant
+from ml.core.macros import rendered
 from ml.core.sql import identifier
 
-# What `feature_table` adds to every feature table (macros/feature_table/feature_audit_columns.sql).
-AUDIT = frozenset(
-    {
-        *("valid_from", "valid_to", "is_current", "feature_timestamp", "feature_hash"),
-        *("system_from", "system_to"),
-    }
-)
+# What `feature_table` adds to every feature table: {name: {type, description}}, in its order.
+AUDIT: dict[str, dict[str, str]] = rendered(
+    "duckdb", "feature_table/feature_audit_columns"
+).feature_audit_columns()
 
 
 def lookup(nim: str, as_of: str = "") -> dict[str, pa.Table]:

@@ -15,6 +15,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
+from oracles import TABLES
 
 from benchmarks.dbt_build import PROJECT
 from benchmarks.dbt_build import environment as build_environment
@@ -26,14 +27,7 @@ if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
     from pyspark.sql import SparkSession
 
-FEATURE_TABLES = (
-    "features_mahasiswa_academic",
-    "features_mahasiswa_assessment",
-    "features_mahasiswa_attendance",
-    "features_mahasiswa_cohort",
-    "features_mahasiswa_demographic",
-    "features_mahasiswa_engagement",
-)
+FEATURE_TABLES = tuple(table.name for table in TABLES)
 UNTESTED = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 EARLIER, LATER = datetime(2024, 3, 16), datetime(2024, 6, 1, 10, 30)  # the builds of `engines`
 ENOUGH = 120  # students: of fewer, no model is promoted

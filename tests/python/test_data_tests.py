@@ -1,6 +1,8 @@
-"""The project's generic data tests: sound rows pass, and each defect that a test names is found."""
+"""The project's generic data tests, and the one that `feature_table` brings: sound rows pass, and each defect that a test
+names is found."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -36,6 +38,7 @@ ROWS = {
     """,
 }
 AS_OF = "2024-08-01 12:00"
+BUILT_IN = "feature_faults_sql"  # what `feature_table` asks of every table that it makes
 MOVED = (
     "select * replace (if(is_current, valid_to, valid_to + interval '{}') as valid_to) from sound"
 )
@@ -48,7 +51,7 @@ NULLED = "select * replace (if(is_current, null, {0}) as {0}) from sound"
 TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
     # test, rows, arguments, what else is sound, defects
     (
-        "feature_versions",
+        BUILT_IN,
         "feature versions",
         {"entity_keys": ["nim"]},
         [CORRECTED.format("2024-03-01")],
@@ -160,15 +163,19 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
 
 @pytest.fixture(scope="module")
 def data_tests() -> Any:
-    """The data tests, each as `test_<its name>`."""
+    """The data tests, each by its name."""
     used = (
         "history/end_of_time",
         "feature_table/feature_same_entity",
         "feature_table/feature_audit_columns",
         "build/as_of",
     )
-    tests = (f"../tests/generic/{test[0]}" for test in TESTS)
-    return rendered("duckdb", *used, *tests, ref=lambda name: name)
+    names = [test[0] for test in TESTS]
+    files = {name: f"../tests/generic/{name}" for name in names} | {
+        BUILT_IN: f"feature_table/{BUILT_IN}"
+    }
+    found = vars(rendered("duckdb", *used, *files.values(), ref=lambda name: name))
+    return SimpleNamespace(**{name: found.get(f"test_{name}") or found[name] for name in names})
 
 
 def rows_returned(test: Callable[..., str], sound: str, model: str, arguments: dict) -> int:
@@ -184,7 +191,7 @@ def rows_returned(test: Callable[..., str], sound: str, model: str, arguments: d
 def test_sound_rows_pass(
     data_tests: Any, name: str, rows: str, arguments: dict, others: list[str]
 ) -> None:
-    test = getattr(data_tests, f"test_{name}")
+    test = getattr(data_tests, name)
     for model in ("from sound", *others):
         assert rows_returned(test, rows, model, arguments) == 0, model
 
@@ -196,10 +203,10 @@ def test_sound_rows_pass(
 def test_a_defect_is_found(
     data_tests: Any, name: str, rows: str, arguments: dict, defect: str
 ) -> None:
-    assert rows_returned(getattr(data_tests, f"test_{name}"), rows, defect, arguments) > 0
+    assert rows_returned(getattr(data_tests, name), rows, defect, arguments) > 0
 
 
 def test_every_data_test_is_tested() -> None:
     """All but the one that asks dbt for the columns of a relation."""
     names = {path.stem for path in (PROJECT / "tests/generic").glob("*.sql")}
-    assert names == {test[0] for test in TESTS} | {"raw_contract"}
+    assert names == {test[0] for test in TESTS} - {BUILT_IN} | {"raw_contract"}

@@ -1,5 +1,6 @@
 """The documentation site opens from the disk, and says so where something is missing."""
 
+import json
 import re
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +9,17 @@ import pytest
 
 from ml.cli import docs_site
 from ml.core.errors import InsighteraError
+from ml.features.store import AUDIT
 from ml.registry import versions as registry
+
+MANIFEST = json.dumps(
+    {
+        "nodes": {
+            name: {"config": {"materialized": kind}, "columns": {"nim": {"name": "nim"}}}
+            for name, kind in (("a", "feature_table"), ("b", "table"))
+        }
+    }
+)
 
 
 @pytest.fixture
@@ -17,8 +28,28 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("INSIGHTERA_HOME", str(tmp_path / "home"))
     folder = tmp_path / "target"
     folder.mkdir()
-    (folder / docs_site.DBT_PAGE).write_text("<html>lineage</html>")
+    (folder / docs_site.DBT_PAGE).write_text(
+        f"<html>var n={{manifest:{MANIFEST},catalog:{{}}}}</html>"
+    )
     return folder
+
+
+def test_a_feature_table_shows_the_columns_that_its_yaml_leaves_out(target: Path) -> None:
+    """With their descriptions, after its own; another model's columns stay as they are."""
+    docs_site.write([], target, target / "docs-site")
+    page = (target / "docs-site" / "lineage.html").read_text()
+    shown = json.JSONDecoder().raw_decode(page.partition(docs_site.MANIFEST)[2])[0]["nodes"]
+    assert list(shown["a"]["columns"]) == ["nim", *AUDIT]
+    for name, column in AUDIT.items():
+        assert shown["a"]["columns"][name]["description"] == column["description"]
+    assert list(shown["b"]["columns"]) == ["nim"]
+    assert page.endswith(",catalog:{}}</html>")
+
+
+def test_a_page_without_manifest_is_refused(target: Path) -> None:
+    (target / docs_site.DBT_PAGE).write_text("<html>another dbt's page</html>")
+    with pytest.raises(InsighteraError, match="no manifest"):
+        docs_site.write([], target, target / "docs-site")
 
 
 def test_every_link_leads_somewhere_and_nothing_needs_a_network(target: Path) -> None:

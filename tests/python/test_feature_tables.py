@@ -1,23 +1,25 @@
-"""The invariants of feature tables, over real builds (design §3). Invariant 1 is the dbt test `feature_versions`."""
+"""The four invariants of feature tables, each by one test over every table of `models/features/`, over real builds
+(design §4).
+"""
 
-import random
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from math import nan
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+import duckdb
+import oracles
 import pandas as pd
 import pytest
-from conftest import FEATURE_TABLES, UNTESTED, SparkUniversity, University, rewrite
 from conftest import LATER as END
+from conftest import UNTESTED, SparkUniversity, University, rewrite
+from oracles import TABLES, Extracts, FeatureTable
 
 from ml.core.errors import InsighteraError
 from ml.core.macros import rendered
 
 pytestmark = pytest.mark.slow
 
-AUDIT = rendered("duckdb", "feature_table/feature_audit_columns").feature_audit_columns()
 STEPS = [
     "2023-10-02",
     "2023-10-03",
@@ -26,12 +28,39 @@ STEPS = [
     "2024-03-16",
     "2024-03-19 23:00:00",
 ]
+EARLIER = datetime(2023, 11, 15, 13)  # one of them
 FEATURES = ("--select", "+path:models/features")
 TESTED = (
     "--exclude",
     "resource_type:test,path:models/staging",
     "resource_type:test,path:models/gold",
 )
+BOUNDARY = datetime(2024, 1, 15)  # rows recorded from here on are changed, below
+IS_LATER = f"recorded_at >= timestamp '{BOUNDARY}'"
+# What is changed of the raw rows recorded from BOUNDARY on: each feature table must read some of it.
+CHANGED = {
+    "presensi/kehadiran_mahasiswa": "'alpa', status_kehadiran) as status_kehadiran",
+    "lms/aktivitas": "jumlah_klik * 7 + 1, jumlah_klik) as jumlah_klik",
+    "lms/pengumpulan": "1, skor) as skor",
+    "siakad/nilai": "0, bobot) as bobot",
+    "siakad/mahasiswa": "'Z', jalur_masuk) as jalur_masuk",
+    "siakad/mata_kuliah": "1, sks) as sks",
+    "siakad/krs": "'batal', status_krs) as status_krs",
+}
+# Tables with keys, of which what was known long before gets a later version.
+ADDED = {
+    "siakad/nilai": "nim, kode_mk, semester",
+    "siakad/mata_kuliah": "kode_mk",
+    "siakad/krs": "nim, kode_mk, semester",
+    "lms/tugas": "id_tugas",
+}
+# Of these the test data have no late row yet that corrects a day already built.
+UNCORRECTED = {"features_mahasiswa_academic", "features_mahasiswa_demographic"}
+
+Frames = Mapping[str, pd.DataFrame]
+
+each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+on_duckdb = pytest.mark.parametrize("made", ["duckdb"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
@@ -48,19 +77,31 @@ def made(
     return make
 
 
-on_duckdb = pytest.mark.parametrize("made", ["duckdb"], indirect=True)
+def built(here: University, as_of: object) -> Frames:
+    """Every feature table as one more build leaves it."""
+    here.build(*FEATURES, *UNTESTED, as_of=str(as_of))
+    return frames(here)
+
+
+def frames(here: University) -> Frames:
+    """Every feature table, in order."""
+    return {
+        table.name: here.frame(
+            f"select * from features.{table.name} "
+            f"order by {', '.join(table.keys)}, valid_from, system_to"
+        )
+        for table in TABLES
+    }
 
 
 @pytest.fixture(scope="module")
-def in_one_go(late_raw: Path, made: Callable[[Path], University]) -> University:
+def in_one_go(late_raw: Path, made: Callable[[Path], University]) -> Frames:
     """Everything built at END, from nothing."""
-    here = made(late_raw)
-    here.build(*FEATURES, *UNTESTED, as_of=str(END))
-    return here
+    return built(made(late_raw), END)
 
 
 @pytest.fixture(scope="module")
-def stepwise(
+def stepped(
     request: pytest.FixtureRequest, late_raw: Path, made: Callable[[Path], University]
 ) -> University:
     """The same in several steps; on Spark, where a build is long, in the two of `engines`."""
@@ -69,330 +110,175 @@ def stepwise(
         return request.getfixturevalue("engines")[1]
     for as_of in STEPS:
         here.build(*FEATURES, *UNTESTED, as_of=as_of)
-    assert "PASS feature_versions" in here.build(*FEATURES, *TESTED, as_of=str(END))
+    here.build(*FEATURES, *TESTED, as_of=str(END))
     return here
 
 
-def believed(here: University, table: str, until: datetime | None = None) -> pd.DataFrame:
+@pytest.fixture(scope="module")
+def stepwise(stepped: University) -> Frames:
+    """The tables at the last step."""
+    return frames(stepped)
+
+
+@dataclass(frozen=True)
+class Afterwards:
+    """What further builds say and leave: again at END, and at EARLIER."""
+
+    said: str
+    again: Frames
+    back: Frames
+
+
+@pytest.fixture(scope="module")
+def afterwards(stepped: University, stepwise: Frames) -> Afterwards:  # noqa: ARG001 - before these
+    said = stepped.build(*FEATURES, *UNTESTED, as_of=str(END))
+    again = frames(stepped)
+    return Afterwards(said, again, built(stepped, EARLIER))
+
+
+@pytest.fixture(scope="module")
+def then(late_raw: Path, made: Callable[[Path], University]) -> Frames:
+    """A build from nothing at EARLIER."""
+    return built(made(late_raw), EARLIER)
+
+
+@pytest.fixture(scope="module")
+def changed_later(
+    late_raw: Path, made: Callable[[Path], University], tmp_path_factory: pytest.TempPathFactory
+) -> Frames:
+    """In one go, where rows recorded from BOUNDARY on are others: changed, added or dropped."""
+    changed = tmp_path_factory.mktemp("later") / "changed"
+    for name, change in CHANGED.items():
+        rewrite(late_raw, changed, name, f"select * replace (if({IS_LATER}, {change}) from rows")
+    shift = f"timestamp '{BOUNDARY}' + interval 1 hour"
+    times = ", ".join(f"{shift} as {column}" for column in ("recorded_at", "loaded_at"))
+    for name, key in ADDED.items():
+        rewrite(
+            changed,
+            changed,
+            name,
+            f"select * from rows union all by name (select distinct on ({key}) * replace ({times}) "
+            f"from rows where not {IS_LATER} order by {key})",
+        )
+    # dropped: some students vanish from the future altogether
+    kept = f"select * from rows where not ({IS_LATER} and hash(nim) % 3 = 0)"
+    rewrite(changed, changed, "lms/aktivitas", kept)
+    return built(made(changed), END)
+
+
+def believed(made: Frames, table: FeatureTable, until: datetime | None = None) -> pd.DataFrame:
     """The versions believed now, cut to what is valid before `until`."""
-    frame = here.frame(
-        f"select * exclude (is_current) from features.{table} where system_to >= '9999-01-01' "
-        "order by nim, valid_from"
-    )
+    frame = made[table.name]
+    frame = frame[frame.system_to >= datetime(9999, 1, 1)].drop(columns="is_current")
     if until is not None:
-        frame = frame[frame.valid_from < until].reset_index(drop=True)
-        frame["valid_to"] = frame.valid_to.clip(upper=until)
-    return frame
+        frame = frame[frame.valid_from < until]
+        frame = frame.assign(valid_to=frame.valid_to.clip(upper=until))
+    return frame.reset_index(drop=True)
 
 
-def test_steps_agree_with_one_go(in_one_go: University, stepwise: University) -> None:
+def believed_at(made: Frames, table: FeatureTable, instant: datetime) -> pd.DataFrame:
+    """Keys and digests of what was believed, at that instant, to be valid then."""
+    frame = made[table.name]
+    held = (frame.valid_from <= instant) & (frame.valid_to > instant)
+    known = (frame.system_from < instant) & (frame.system_to >= instant)
+    return frame[held & known][[*table.keys, "feature_hash"]].reset_index(drop=True)
+
+
+@each_table
+def test_versions_are_whole(table: FeatureTable, in_one_go: Frames, stepwise: Frames) -> None:
+    """Invariant 1: no overlap and no gap, in what is believed and in what was."""
+    faults = rendered(
+        "duckdb",
+        "history/end_of_time",
+        "feature_table/feature_same_entity",
+        "feature_table/feature_audit_columns",
+        "feature_table/feature_faults_sql",
+    ).feature_faults_sql("versions", list(table.keys))
+    for versions in (in_one_go[table.name], stepwise[table.name]):
+        assert len(versions)
+        with duckdb.connect() as connection:
+            connection.register("versions", versions)
+            assert connection.execute(str(faults)).fetchall() == []
+
+
+@each_table
+def test_steps_agree_with_one_go(table: FeatureTable, in_one_go: Frames, stepwise: Frames) -> None:
     """Invariant 2: built in any steps up to T, rows loaded late included, the beliefs of now agree."""
-    for table in FEATURE_TABLES:
-        pd.testing.assert_frame_equal(believed(stepwise, table), believed(in_one_go, table))
-    # the steps did meet late rows: otherwise this test would show nothing
-    late = stepwise.query(
-        "select count(*) from features.features_mahasiswa_attendance where system_to < '9999-01-01'"
-    )
-    assert late[0][0] > 0
+    pd.testing.assert_frame_equal(believed(stepwise, table), believed(in_one_go, table))
 
 
 @on_duckdb
-def test_beliefs_of_a_step_are_those_of_a_build_then(
-    stepwise: University, late_raw: Path, made: Callable[[Path], University]
-) -> None:
-    """Also what a second build does at the same instant, and one at an earlier: nothing, and go back."""
-    then = made(late_raw)
-    then.build(*FEATURES, *UNTESTED, as_of="2023-11-15 13:00:00")
-    for table in FEATURE_TABLES:
-        beliefs = stepwise.query(
-            f"select nim, feature_hash from features.{table} where system_from < $known "
-            "and system_to >= $known and valid_from <= $known and valid_to > $known order by nim",
-            {"known": datetime(2023, 11, 15, 13)},
+@each_table
+def test_the_steps_met_late_rows(table: FeatureTable, stepwise: Frames) -> None:
+    """Otherwise invariant 2 would show nothing of them; a table that ignores late rows has no corrections."""
+    corrected = (stepwise[table.name].system_to < datetime(9999, 1, 1)).any()
+    if not table.takes_late_rows:
+        assert not corrected, f"{table.name} ignores late rows, and one has corrected it."
+    elif table.name in UNCORRECTED:
+        assert not corrected, f"Late rows correct {table.name}: take it out of UNCORRECTED, here."
+    else:
+        assert corrected, (
+            f"{table.name}: no late row corrects it in the steps. Have the fixture `late_raw` "
+            "(tests/python/conftest.py) make one."
         )
-        assert beliefs == then.query(
-            f"select nim, feature_hash from features.{table} where is_current order by nim"
-        ), table
 
-    # a version that no late row touched is believed at its own first midnight
-    on_time = stepwise.query(
-        "select avg(cast(system_from < valid_from as integer)) "
-        "from features.features_mahasiswa_engagement"
+
+@on_duckdb
+@each_table
+def test_beliefs_of_a_step_are_those_of_a_build_then(
+    table: FeatureTable, stepwise: Frames, then: Frames
+) -> None:
+    beliefs = believed_at(stepwise, table, EARLIER)
+    assert len(beliefs)
+    current = then[table.name][then[table.name].is_current]
+    pd.testing.assert_frame_equal(
+        beliefs, current[[*table.keys, "feature_hash"]].reset_index(drop=True)
     )
-    assert on_time[0][0] > 0.5
-
-    # the same build again does nothing
-    before = {
-        table: stepwise.query(f"select * from features.{table} order by all")
-        for table in FEATURE_TABLES
-    }
-    assert "UP TO DATE" in stepwise.build(*FEATURES, *UNTESTED, as_of=str(END))
-    for table in FEATURE_TABLES:
-        assert before[table] == stepwise.query(f"select * from features.{table} order by all")
-
-    # back to an earlier instant: what was known then
-    stepwise.build(*FEATURES, *UNTESTED, as_of="2023-11-15 13:00:00")
-    for table in FEATURE_TABLES:
-        pd.testing.assert_frame_equal(believed(stepwise, table), believed(then, table))
 
 
+@on_duckdb
+@each_table
+def test_the_same_build_again_does_nothing_and_an_earlier_one_goes_back(
+    table: FeatureTable, stepwise: Frames, afterwards: Afterwards, then: Frames
+) -> None:
+    assert afterwards.said.count("UP TO DATE") >= len(TABLES)
+    pd.testing.assert_frame_equal(afterwards.again[table.name], stepwise[table.name])
+    pd.testing.assert_frame_equal(believed(afterwards.back, table), believed(then, table))
+
+
+@on_duckdb
+def test_a_version_that_no_late_row_touched_is_believed_at_its_own_midnight(
+    stepwise: Frames,
+) -> None:
+    versions = stepwise["features_mahasiswa_engagement"]
+    assert (versions.system_from < versions.valid_from).mean() > 0.5
+
+
+@each_table
 def test_future_rows_change_nothing(
-    in_one_go: University, late_raw: Path, tmp_path: Path, made: Callable[[Path], University]
+    table: FeatureTable, in_one_go: Frames, changed_later: Frames
 ) -> None:
     """Invariant 3: rows recorded at or after t, changed, dropped or added, leave what is valid before t alone."""
-    instant = datetime(2024, 1, 15)
-    late = f"recorded_at >= timestamp '{instant}'"
-    changed = tmp_path / "changed"
-    future = {
-        "presensi/kehadiran_mahasiswa": f"case when {late} then 'alpa' else status_kehadiran end as status_kehadiran",
-        "lms/aktivitas": f"case when {late} then jumlah_klik * 7 + 1 else jumlah_klik end as jumlah_klik",
-        "lms/pengumpulan": f"case when {late} then 1 else skor end as skor",
-        "siakad/nilai": f"case when {late} then 0 else bobot end as bobot",
-        "siakad/mahasiswa": f"case when {late} then 'Z' else jalur_masuk end as jalur_masuk",
-        "siakad/mata_kuliah": f"case when {late} then 1 else sks end as sks",
-        "siakad/krs": f"case when {late} then 'batal' else status_krs end as status_krs",
-    }
-    for table, replacement in future.items():
-        rewrite(late_raw, changed, table, f"select * replace ({replacement}) from rows")
-    # added: later versions of what was known long before
-    shift = f"timestamp '{instant}' + interval 1 hour"
-    for table, key in {
-        "siakad/nilai": "nim, kode_mk, semester",
-        "siakad/mata_kuliah": "kode_mk",
-        "siakad/krs": "nim, kode_mk, semester",
-        "lms/tugas": "id_tugas",
-    }.items():
-        times = ", ".join(f"{shift} as {column}" for column in ("recorded_at", "loaded_at"))
-        rewrite(
-            late_raw,
-            changed,
-            table,
-            f"select * from rows union all by name (select distinct on ({key}) * replace ({times}) from rows "
-            f"where recorded_at < timestamp '{instant}' order by {key})",
-        )
-    # dropped: some students vanish from the future altogether
-    rewrite(
-        changed,
-        changed,
-        "lms/aktivitas",
-        f"select * from rows where not ({late} and hash(nim) % 3 = 0)",
+    pd.testing.assert_frame_equal(
+        believed(changed_later, table, BOUNDARY), believed(in_one_go, table, BOUNDARY)
     )
-    here = made(changed)
-    here.build(*FEATURES, *UNTESTED, as_of=str(END))
-    for table in FEATURE_TABLES:
-        pd.testing.assert_frame_equal(
-            believed(here, table, instant), believed(in_one_go, table, instant), obj=table
-        )
-        assert not believed(here, table).equals(believed(in_one_go, table)), (
-            f"{table}: nothing was changed"
-        )
+    assert not believed(changed_later, table).equals(believed(in_one_go, table)), (
+        f"{table.name}: no row that it reads was changed. Add a raw table of its to CHANGED, here."
+    )
 
 
-class Oracle:
-    """Each feature by its definition, one student and day at a time, in plain pandas."""
-
-    def __init__(self, raw: Path) -> None:
-        read = lambda table: pd.read_parquet(raw / f"{table}.parquet")  # noqa: E731
-        self.attendance = read("presensi/kehadiran_mahasiswa")
-        self.activity = read("lms/aktivitas")
-        self.students = read("siakad/mahasiswa")
-        self.grades = read("siakad/nilai")
-        self.courses = read("siakad/mata_kuliah")
-        self.plans = read("siakad/krs")
-        self.assignments = read("lms/tugas")
-        self.submissions = read("lms/pengumpulan")
-        for name, frame in vars(self).items():
-            loaded = frame["loaded_at"] if "loaded_at" in frame else frame["recorded_at"]
-            setattr(self, name, frame[loaded < END])
-
-    @staticmethod
-    def window(rows: pd.DataFrame, day: datetime, days: int) -> pd.DataFrame:
-        """Rows recorded in the `days` days before `day`."""
-        return rows[(rows.recorded_at < day) & (rows.recorded_at >= day - timedelta(days=days))]
-
-    def features_mahasiswa_attendance(self, nim: str, day: datetime) -> dict[str, float]:
-        mine = self.attendance[self.attendance.nim == nim]
-        out: dict[str, float] = {}
-        for days in (7, 30, 90):
-            rows = self.window(mine, day, days)
-            present = rows.status_kehadiran.isin(["hadir", "terlambat"])
-            out[f"attendance_rate_{days}d"] = present.mean() if len(rows) else float("nan")
-        out["late_count_30d"] = (self.window(mine, day, 30).status_kehadiran == "terlambat").sum()
-        streak = 0
-        ordered = self.window(mine, day, 90).sort_values(
-            ["recorded_at", "tanggal", "kode_mk", "semester", "pertemuan_ke"]
-        )
-        for status in reversed(ordered.status_kehadiran.tolist()):
-            if status != "alpa":
-                break
-            streak += 1
-        out["absence_streak"] = streak
-        return out
-
-    def features_mahasiswa_engagement(self, nim: str, day: datetime) -> dict[str, float]:
-        mine = self.activity[self.activity.nim == nim]
-        out: dict[str, float] = {}
-        for days in (7, 30, 90):
-            rows = self.window(mine, day, days)
-            out[f"active_days_{days}d"] = rows.tanggal.nunique()
-            out[f"clicks_{days}d"] = rows.jumlah_klik.sum()
-        last = mine[mine.recorded_at < day].recorded_at.max().normalize()
-        out["days_since_last_activity"] = min((day - last).days, 91)
-        month = out["clicks_30d"] / 30
-        out["clicks_trend_7d_30d"] = out["clicks_7d"] / 7 / month if month else float("nan")
-        return out
-
-    def features_mahasiswa_cohort(self, nim: str, day: datetime) -> dict[str, float]:
-        known_at = self.students[["recorded_at", "loaded_at"]].max(axis=1)
-        first = self.students.assign(known_at=known_at).sort_values(["known_at", "recorded_at"])
-        known = first.groupby("nim").first().query("known_at < @day")
-        on_time = self.activity[
-            self.activity.loaded_at.dt.normalize() == self.activity.recorded_at.dt.normalize()
-        ]
-        clicks = self.window(on_time, day, 30).groupby("nim").jumlah_klik.sum()
-        clicks = clicks[clicks > 0]
-        if nim not in known.index or nim not in clicks.index:
-            return {"clicks_rank_30d": float("nan")}
-        peers = known[
-            (known.kode_prodi == known.kode_prodi[nim]) & (known.angkatan == known.angkatan[nim])
-        ].index
-        clicks = clicks[clicks.index.isin(peers)]
-        rank = (clicks < clicks[nim]).sum() / (len(clicks) - 1) if len(clicks) > 1 else 0.0
-        return {"clicks_rank_30d": rank}
-
-    def features_mahasiswa_demographic(self, nim: str, day: datetime) -> dict[str, object]:
-        rows = self.students[(self.students.nim == nim) & (self.students.recorded_at < day)]
-        last = rows.sort_values("recorded_at").iloc[-1]
-        kept = ("nim", "nama", "angkatan", "status", "alamat", "berlaku_sejak", "recorded_at")
-        return last.drop([*kept, "loaded_at"], errors="ignore").to_dict()
-
-    @staticmethod
-    def gpa(rows: pd.DataFrame) -> float:
-        """Weighted by credits, unless those of some course are missing."""
-        weights = rows.sks if rows.sks.notna().all() and rows.sks.sum() else 1 + 0 * rows.bobot
-        return (rows.bobot * weights).sum() / weights.sum()
-
-    def features_mahasiswa_academic(self, nim: str, day: datetime) -> dict[str, float]:
-        known = self.grades[(self.grades.nim == nim) & (self.grades.recorded_at < day)]
-        rows = (
-            known.sort_values("recorded_at").groupby(["kode_mk", "semester"], as_index=False).last()
-        )
-        sks = []
-        for row in rows.itertuples():
-            versions = self.courses[
-                (self.courses.kode_mk == row.kode_mk)
-                & (self.courses.recorded_at <= row.recorded_at)
-            ].sort_values("recorded_at")
-            sks.append(versions.sks.iloc[-1] if len(versions) else None)
-        rows = rows.assign(sks=pd.Series(sks, dtype="Float64").to_numpy("float64", na_value=nan))
-        gpa = rows.groupby("semester")[["bobot", "sks"]].apply(self.gpa).sort_index()
-        recent = gpa.tail(3).tolist()
-        slope = float("nan")
-        if len(recent) > 1:
-            x = [i - (len(recent) - 1) / 2 for i in range(len(recent))]
-            slope = sum(a * b for a, b in zip(x, recent, strict=True)) / sum(a * a for a in x)
-            slope = round(slope, 9)
-        # what is not known makes the sum unknown
-        passed = rows[rows.bobot >= 1].groupby("kode_mk").sks.max().sum(skipna=False)
-        return {
-            "gpa_semester": gpa.iloc[-1],
-            "gpa_cumulative": self.gpa(rows),
-            "gpa_trend_slope": slope,
-            "gpa_trend": None
-            if pd.isna(slope)
-            else "naik"
-            if slope > 0.1
-            else "turun"
-            if slope < -0.1
-            else "stabil",
-            "credit_earned_total": passed,
-            "credit_velocity": passed / len(gpa),
-            "courses_taken_total": len(rows),
-            "courses_failed_count": (rows.bobot < 1).sum(),
-            "fail_rate": (rows.bobot < 1).mean(),
-        }
-
-    def is_late(self, submission: Any) -> bool:
-        """The assignment was owed, and due before it was handed in, as both were known then."""
-        known = self.assignments[
-            (self.assignments.id_tugas == submission.id_tugas)
-            & (self.assignments.recorded_at <= submission.recorded_at)
-        ].sort_values("recorded_at")
-        if known.empty or not known.tenggat.iloc[-1] < submission.waktu_kumpul:
-            return False
-        plans = self.plans[
-            (self.plans.nim == submission.nim)
-            & (self.plans.kode_mk == known.kode_mk.iloc[-1])
-            & (self.plans.semester == known.semester.iloc[-1])
-            & (self.plans.recorded_at <= submission.recorded_at)
-        ].sort_values("recorded_at")
-        return not plans.empty and plans.status_krs.iloc[-1] == "diambil"
-
-    def features_mahasiswa_assessment(self, nim: str, day: datetime) -> dict[str, float]:
-        mine = self.submissions[
-            (self.submissions.nim == nim) & (self.submissions.recorded_at < day)
-        ]
-        mine = mine.sort_values("recorded_at")
-        plans = self.plans[(self.plans.nim == nim) & (self.plans.recorded_at < day)]
-        plans = (
-            plans.sort_values("recorded_at").groupby(["kode_mk", "semester"], as_index=False).last()
-        )
-        plans = plans[plans.status_krs == "diambil"][["kode_mk", "semester"]]
-        tasks = self.assignments[self.assignments.recorded_at < day].sort_values("recorded_at")
-        tasks = (
-            tasks.groupby("id_tugas", as_index=False)
-            .last()
-            .merge(plans, on=["kode_mk", "semester"])
-        )
-        due = tasks[tasks.tenggat < day].id_tugas
-        handed_in = due.isin(mine.id_tugas).sum()
-        first = mine.drop_duplicates("id_tugas")
-        scored = mine[mine.skor.notna()]
-        latest = scored.groupby("id_tugas").skor.last()
-        last_three = scored.sort_values(["recorded_at", "id_tugas"]).skor.tail(3).tolist()
-        trend = float("nan")
-        if len(last_three) > 1:
-            x = [i - (len(last_three) - 1) / 2 for i in range(len(last_three))]
-            trend = sum(a * b for a, b in zip(x, last_three, strict=True)) / sum(a * a for a in x)
-        return {
-            "submitted_count": mine.id_tugas.nunique(),
-            "missed_count": len(due) - handed_in,
-            "late_count": sum(self.is_late(row) for row in first.itertuples()),
-            "submitted_share": handed_in / len(due) if len(due) else float("nan"),
-            "score_mean": latest.mean(),
-            "score_last": last_three[-1] if last_three else float("nan"),
-            "score_trend": trend,
-        }
+@pytest.fixture(scope="module")
+def extracts(late_raw: Path) -> Extracts:
+    """What the oracles read: each raw table once."""
+    return Extracts(late_raw, END)
 
 
-@pytest.mark.parametrize("table", FEATURE_TABLES)
-def test_oracle_agrees(table: str, in_one_go: University, late_raw: Path) -> None:
-    """Invariant 4: a brute-force oracle agrees on random (student, day) pairs."""
-    oracle = getattr(Oracle(late_raw), table)
+@each_table
+def test_oracle_agrees(table: FeatureTable, in_one_go: Frames, extracts: Extracts) -> None:
+    """Invariant 4: a brute-force oracle agrees, in every feature, and each takes several values."""
     versions = believed(in_one_go, table)
-    generator = random.Random(11)
-    features = set(versions.columns) - {"nim", *AUDIT}
-    met: dict[str, set] = {name: set() for name in features}
-    for nim in generator.sample(sorted(versions.nim.unique()), 25):
-        mine = versions[versions.nim == nim]
-        first = mine.valid_from.min()
-        for _ in range(6):
-            day = first + timedelta(days=generator.randint(0, max((END - first).days, 0)))
-            row = mine[(mine.valid_from <= day) & (mine.valid_to > day)].iloc[0]
-            wanted = oracle(nim, day.to_pydatetime())
-            assert set(wanted) == features
-            for name, expected in wanted.items():
-                actual = row[name]
-                met[name].add("unknown" if pd.isna(actual) else actual)
-                if expected is None or pd.isna(expected):
-                    assert pd.isna(actual), (nim, day, name, actual)
-                elif isinstance(expected, str):
-                    assert actual == expected, (nim, day, name)
-                else:
-                    tolerance = 0.0051 if table.endswith("cohort") else 1e-8
-                    assert actual == pytest.approx(expected, abs=tolerance), (nim, day, name)
-    # what is the same everywhere agrees with any oracle
-    alike = {name for name, values in met.items() if len(values) < 2}
-    assert not alike
+    oracles.assert_varies(table, versions)
+    oracles.assert_agrees(oracles.oracle_of(table, extracts), table, versions, END)
 
 
 @pytest.mark.parametrize(

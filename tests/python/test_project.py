@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from ml.core.macros import rendered
+from ml.features.store import AUDIT
 from ml.raw.files import contract
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("manifest")]
@@ -37,13 +37,28 @@ def test_everything_is_described(own: Callable[[str], list[dict]], kind: str) ->
 
 
 def test_every_feature_has_unit_and_owner(own: Callable[[str], list[dict]]) -> None:
-    audit = rendered("duckdb", "feature_table/feature_audit_columns").feature_audit_columns()
     tables = [n for n in own("model") if n["name"].startswith("features_")]
     assert tables
     for node in tables:
-        for name, column in node["columns"].items():
-            if name not in (*audit, "nim"):
-                assert {"unit", "owner"} <= set(column["meta"]), (node["name"], name)
+        keys = node["meta"]["feature_table"]["entity_keys"]
+        for name in set(node["columns"]) - set(keys):
+            assert {"unit", "owner"} <= set(node["columns"][name]["meta"]), (node["name"], name)
+
+
+def test_every_feature_table_is_made_and_tested_by_the_mechanism(
+    own: Callable[[str], list[dict]],
+) -> None:
+    """`feature_table` adds the audit columns and refuses versions that are not whole: whatever lies in
+    the room of features is made by it, and its YAML holds the entity's keys and features alone.
+    """
+    tables = {n["name"]: n for n in own("model") if n["name"].startswith("features_")}
+    assert set(tables) == {path.stem for path in PROJECT.glob("models/features/**/*.sql")}
+    for name, node in tables.items():
+        assert node["config"]["materialized"] == "feature_table", name
+        assert node["config"]["contract"]["enforced"], name
+        keys = node["meta"]["feature_table"]["entity_keys"]
+        assert list(node["columns"])[: len(keys)] == keys, name
+        assert not set(AUDIT) & set(node["columns"]), f"{name}: its YAML repeats audit columns"
 
 
 def test_every_label_looks_only_forward(own: Callable[[str], list[dict]]) -> None:

@@ -1,8 +1,10 @@
-{% test feature_versions(model, entity_keys) -%}
-    {#- A feature table is whole. What is believed now has neither overlap nor gap and ends open; neighbours differ;
-        no version was known before it was valid, or from rows that came after; what was believed earlier never
-        overlaps anything else in valid time and system time together.
-        Each rule reads only the columns it needs: together they are the largest scan of a daily build. -#}
+{% macro feature_faults_sql(relation, entity_keys) -%}
+    {#- The versions of a feature table that break what every one keeps, each as keys, valid_from, problem. What is
+        believed now has neither overlap nor gap and ends open; neighbours differ; no version was known before it was
+        valid, or from rows that came after; what was believed earlier never overlaps anything else in valid time and
+        system time together.
+        Each rule reads only the columns it needs: together they are the largest scan of a daily build.
+        Arguments: relation, entity_keys (columns). -#}
     {%- set keys = entity_keys | join(', ') -%}
     with
     believed as (
@@ -14,7 +16,7 @@
             feature_hash,
             lead(valid_from) over (partition by {{ keys }} order by valid_from) as next_valid_from,
             lead(feature_hash) over (partition by {{ keys }} order by valid_from) as next_hash
-        from {{ model }}
+        from {{ relation }}
         where system_to = {{ end_of_time() }}
     ),
 
@@ -25,7 +27,7 @@
             valid_to,
             system_from,
             system_to
-        from {{ model }}
+        from {{ relation }}
         where system_to < {{ end_of_time() }}
     ),
 
@@ -34,9 +36,9 @@
             {{ keys }},
             valid_from,
             'not whole, empty, or known before it was valid' as problem
-        from {{ model }}
+        from {{ relation }}
         where
-            {{ (entity_keys + feature_audit_columns()) | join(' is null or ') }} is null
+            {{ (entity_keys + (feature_audit_columns() | list)) | join(' is null or ') }} is null
             or valid_from >= valid_to
             or system_from < valid_from - interval '1 microsecond'
             or system_from >= system_to
@@ -59,7 +61,7 @@
             corrected.valid_from,
             'two beliefs at once' as problem
         from corrected
-        inner join {{ model }} as versions
+        inner join {{ relation }} as versions
             on
                 {{ feature_same_entity({'entity_keys': entity_keys}, 'corrected', 'versions') }}
                 and corrected.valid_from < versions.valid_to
@@ -74,4 +76,4 @@
     )
 
     select * from final
-{%- endtest %}
+{%- endmacro %}
