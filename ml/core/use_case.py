@@ -22,8 +22,8 @@ AT_LEAST = {"horizon_days": 1, "max_features": 1, "cv_folds": 2, "max_rows": 1} 
 class UseCase:
     """The `meta` of `label_<name>`, checked. One field, one line of `docs/use-cases.md`.
 
-    `features` are not listed here: they are every feature column of the tables that the thin
-    models pass. Raises InsighteraError where a field is missing, unknown, or contradicts policy.
+    `features` names tables: a model may use every feature column of them. Raises InsighteraError
+    where a field is missing, unknown, or contradicts policy.
     """
 
     name: str
@@ -31,6 +31,7 @@ class UseCase:
     outcome: str  # what label 1 means: names `<outcome>_probability` and `predicted_<outcome>`
     entity_keys: tuple[str, ...]
     horizon_days: int
+    features: tuple[str, ...]  # feature models, joined by point in time
     mandatory: tuple[str, ...]
     excluded: tuple[str, ...]
     protected: tuple[str, ...]  # the project's policy: never a feature
@@ -43,7 +44,8 @@ class UseCase:
     promotion: Mapping[str, Any]  # metric, minimum, margin, max_milliseconds
     retrain: Mapping[str, Any]  # policy: auto | always | never, max_age_days
     output_table: str  # Iceberg table under the namespace `ml`
-    attributes: tuple[str, ...]  # columns of the attribute relation, carried into the output
+    attributes_from: str  # model with one row per entity
+    attributes: tuple[str, ...]  # columns of it, carried into the output
 
     @classmethod
     def of(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
