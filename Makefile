@@ -54,7 +54,7 @@ test-fast: $(STAMP)  ## the tests that drive no dbt build
 lint-rest lint-sql: export INSIGHTERA_HOME := target/lint
 lint-rest lint-sql: export INSIGHTERA_RAW :=
 lint-rest lint-sql: export DBT_TARGET_PATH := target/lint
-lint: $(STAMP)  ## ruff, mypy, sqlfluff, yamllint
+lint: $(STAMP)  ## ruff, mypy, sqlfluff, yamllint, and whether what is generated is up to date
 	@$(MAKE) --no-print-directory --jobs 2 lint-sql lint-rest
 
 lint-rest: $(STAMP)
@@ -62,6 +62,7 @@ lint-rest: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
+	$(BIN)/insightera use-cases sync --check
 
 lint-sql: $(STAMP)
 	$(BIN)/sqlfluff lint --processes 2 models tests/singular analyses

@@ -49,6 +49,7 @@ META = {
     "outcome": "dropout",
     "entity_keys": ["nim"],
     "horizon_days": 180,
+    "features": ["features_mahasiswa_academic"],
     "mandatory": [],
     "excluded": [],
     "max_features": 20,
@@ -60,6 +61,7 @@ META = {
     "promotion": {"metric": "roc_auc", "minimum": 0.5, "margin": 0.0, "max_milliseconds": 1000},
     "retrain": {"policy": "never", "max_age_days": 90},
     "output_table": TABLE,
+    "attributes_from": "dim_mahasiswa_current",
     "attributes": ["nama_mahasiswa", "prodi_nama", "angkatan"],
 }
 

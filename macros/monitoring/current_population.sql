@@ -1,6 +1,6 @@
 {% macro current_population(use_case) -%}
     {#- Who is scored at `as_of`, with the champion's features as they were known then, by the join that training and
-        scoring use: the entity's keys, `cutoff`, the features. Without a champion only the keys and `cutoff`.
+        scoring use, and what is known ahead: the entity's keys, `cutoff`, the features. Without a champion only the keys and `cutoff`.
         Arguments: use_case (name).
         Use: as a model of its own, `monitor_population_<use case>`: what reads it reads it many times. -#}
     {%- set relations = {} -%}
@@ -14,8 +14,9 @@
     {%- set wanted = monitored_features(ref('monitor_training_' ~ use_case)) -%}
     {%- if not execute -%} {{ return('') }} {%- endif -%}
     {%- set keys = use_case_meta(use_case).entity_keys -%}
+    {%- set ahead = use_case_meta(use_case).get('known_ahead', []) -%}
     {%- set population -%}
-        (select {{ keys | join(', ') }}, cutoff from {{ spine }} where cutoff = {{ as_of() }})
+        (select {{ (keys + ahead) | join(', ') }}, cutoff from {{ spine }} where cutoff = {{ as_of() }})
     {%- endset -%}
     {%- if not wanted -%} {{ return('select * from ' ~ population ~ ' as population') }} {%- endif -%}
     select

@@ -1,7 +1,7 @@
+{#- Written by `insightera use-cases sync` from models/labels/: change that. -#}
 {% macro monitored_use_cases() -%}
-    {#- The use cases that monitoring watches, as {name: {name of the join: feature table}}; the names of the join are
-        those of the use case's training model. It stands here, and not only in the Python models, because dbt wants
-        to know a model's parents while it parses.
+    {#- The use cases, as {name: {name of the join: feature table}}. It stands here, and is not read from dbt's graph,
+        because dbt wants to know a model's parents while it parses.
         Use: `{% for name, tables in monitored_use_cases().items() %}`. -#}
     {{ return({
         'student_dropout': {

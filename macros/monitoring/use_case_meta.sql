@@ -6,6 +6,6 @@
         {{ return(node.config.meta.use_case) }}
     {%- endfor -%}
     {{ exceptions.raise_compiler_error(
-        'macros/monitoring/monitored_use_cases.sql names ' ~ name ~ ', but there is no model label_' ~ name
+        'macros/monitoring/monitored_use_cases.sql names ' ~ name ~ ', but there is no model label_' ~ name ~ ': run `insightera use-cases sync`'
     ) }}
 {%- endmacro %}

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from typer.core import TyperOption
 
-from ml.cli import anomalies, files, screen
+from ml.cli import anomalies, files, screen, use_cases
 from ml.cli.screen import Column, Format
 from ml.core import settings
 from ml.core.errors import InsighteraError
@@ -38,6 +38,7 @@ app.add_typer(predictions, name="predictions")
 app.add_typer(models, name="models")
 app.add_typer(anomalies.app, name="anomalies")
 app.add_typer(dashboards, name="dashboards")
+app.add_typer(use_cases.app, name="use-cases", no_args_is_help=True)
 
 console = Console()
 errors = Console(stderr=True)

@@ -24,7 +24,8 @@ class UseCase:
     """The `meta` of `label_<name>`, checked as far as every task shares it; `docs/use-cases.md` has a
     line for each field.
 
-    What one task alone asks for is in `own`; `ml.tasks.of` checks it. Raises InsighteraError where a
+    What one task alone asks for is in `own`; `ml.tasks.of` checks it. `features` names tables:
+    a model may use every feature column of them. Raises InsighteraError where a
     field is missing, or contradicts policy.
     """
 
@@ -33,6 +34,7 @@ class UseCase:
     outcome: str  # what is asked: names the task's columns, such as `<outcome>_probability`
     entity_keys: tuple[str, ...]
     horizon_days: int  # how far a label looks ahead; of an anomaly, how long its period is
+    features: tuple[str, ...]  # feature models, joined by point in time
     mandatory: tuple[str, ...]
     excluded: tuple[str, ...]
     protected: tuple[str, ...]  # the project's policy: never a feature
@@ -44,7 +46,8 @@ class UseCase:
     promotion: Mapping[str, Any]  # metric, minimum, margin, max_milliseconds
     retrain: Mapping[str, Any]  # policy: auto | always | never, max_age_days
     output_table: str  # Iceberg table under the namespace `ml`
-    attributes: tuple[str, ...]  # columns of the attribute relation, carried into the output
+    attributes_from: str  # model with one row per entity
+    attributes: tuple[str, ...]  # columns of it, carried into the output
     split: str  # one of `ml.tasks.splits.SPLITS`; empty: the task's own
     known_ahead: tuple[str, ...]  # columns of the spine that may be features
     own: Mapping[str, Any]  # fields of the task

@@ -1,3 +1,4 @@
+# Written by `insightera use-cases sync` from models/labels/ and models/reporting/: change those.
 def model(dbt, session):
     """Every published prediction, from the lake."""
     from ml import monitoring

@@ -1,3 +1,4 @@
+# Written by `insightera use-cases sync` from models/labels/label_student_dropout.yml: change that.
 def model(dbt, session):
     """Current predictions from `main`, after what passed its audit has moved there."""
     from ml import publishing

@@ -1,3 +1,4 @@
+# Written by `insightera use-cases sync` from models/labels/label_student_dropout.yml: change that.
 def model(dbt, session):
     """This build's predictions, read back from the audit branch: its tests are the audit."""
     from ml import scoring

@@ -1,3 +1,4 @@
+# Written by `insightera use-cases sync` from models/labels/ and models/reporting/: change those.
 def model(dbt, session):
     """One row: the serving file that this build put in the place of the former one."""
     from ml.publishing import serving

@@ -1,3 +1,4 @@
+# Written by `insightera use-cases sync` from models/labels/label_student_dropout.yml: change that.
 def model(dbt, session):
     """One row: what training decided in this build, and the champion that scoring is to use."""
     from ml import training

@@ -1,3 +1,4 @@
+# Written by `insightera use-cases sync` from models/labels/ and models/reporting/: change those.
 def model(dbt, session):  # noqa: ARG001
     """Every registered version, from the registry."""
     from ml import training

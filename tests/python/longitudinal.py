@@ -15,6 +15,7 @@ META: dict[str, Any] = {
     "outcome": "dropout",
     "entity_keys": ["nim"],
     "horizon_days": HORIZON,
+    "features": ["features_mahasiswa_academic", "features_mahasiswa_engagement"],
     "mandatory": ["gpa_cumulative", "submitted_share"],
     "excluded": ["wilayah"],
     "max_features": 6,
@@ -26,6 +27,7 @@ META: dict[str, Any] = {
     "promotion": {"metric": "roc_auc", "minimum": 0.6, "margin": 0.01, "max_milliseconds": 500},
     "retrain": {"policy": "auto", "max_age_days": 90},
     "output_table": "student_dropout_risk",
+    "attributes_from": "dim_mahasiswa_current",
     "attributes": ["nama"],
 }
 PROTECTED = ["jenis_kelamin", "agama"]

@@ -113,8 +113,10 @@ def test_engines_differ_only_in_their_room() -> None:
 
 
 def test_python_models_are_thin() -> None:
+    """One call each; the lines that name parents are as many as there are tables and reports."""
     for path in PROJECT.glob("python_models/**/*.py"):
-        assert len(path.read_text().splitlines()) <= 25, path
+        lines = [line for line in path.read_text().splitlines() if "dbt.ref(" not in line]
+        assert len(lines) <= 25, path
 
 
 def test_each_library_has_one_door() -> None:
