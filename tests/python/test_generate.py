@@ -79,6 +79,8 @@ def test_a_student_does_not_depend_on_how_many_there_are(
     for few, folder in ((30, "few"), (CHUNK + 30, "more")):
         for table in contract():
             file = f"'{tmp_path}/{folder}/{table.path}.parquet'"
+            if table.name == "registrasi_prodi":
+                continue  # counts them all
             of_few = "" if "nim" not in table.key else f"where cast(nim[4:] as int) <= {few}"
             assert one(raw, f"select count(*) from {file}")[0] > 0
             assert one(

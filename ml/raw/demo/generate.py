@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.core.errors import InsighteraError
+from ml.raw.demo.registrar import count_enrolled, registrasi_prodi
 from ml.raw.demo.students import (
     ACTIVE,
     CHUNK,
@@ -71,7 +72,7 @@ def generate(
     """Write every raw table of `students` students below `out`; return rows per `<source>/<table>`.
 
     Deterministic in (students, seed): the same bytes every time, and the rows of a student do not
-    depend on `students`. `progress` is called with the number of students done since the last
+    depend on `students`; the registrar's census counts them all. `progress` is called with the number of students done since the last
     call. Raises InsighteraError for a number out of range, an unknown `file_format` ("parquet" or
     "csv") or a folder that holds anything `generate` did not write.
     """
@@ -85,17 +86,21 @@ def generate(
     with RawWriter(out, PRODUCER, tables, file_format=file_format) as writer:
         for path, columns in static_tables().items():
             writer.write(path, columns)
+        enrolled: Array = np.zeros(1, np.int64)
         for first in range(0, students, CHUNK):
             count = min(CHUNK, students - first)
-            for path, columns in _chunk(seed, first // CHUNK, count).items():
+            columns_of, counted = _chunk(seed, first // CHUNK, count)
+            enrolled = enrolled + counted
+            for path, columns in columns_of.items():
                 writer.write(path, columns)
             if progress is not None:
                 progress(count)
+        writer.write("siakad/registrasi_prodi", registrasi_prodi(seed, students, enrolled))
     return writer.rows
 
 
-def _chunk(seed: int, chunk: int, count: int) -> dict[str, dict[str, Any]]:
-    """Every table's rows of the first `count` students of a chunk."""
+def _chunk(seed: int, chunk: int, count: int) -> tuple[dict[str, dict[str, Any]], Array]:
+    """Every table's rows of the first `count` students of a chunk, and how many are enrolled."""
     streams = Streams(seed, chunk)
     students = draw_students(streams, chunk, count)
     studies = draw_studies(streams, students)
@@ -107,7 +112,8 @@ def _chunk(seed: int, chunk: int, count: int) -> dict[str, dict[str, Any]]:
         "lms/pengumpulan": _pengumpulan(streams, students, studies),
         "lms/aktivitas": _aktivitas(streams, students, studies),
     }
-    return {path: _arrived(columns) for path, columns in tables.items()}
+    arrived = {path: _arrived(columns) for path, columns in tables.items()}
+    return arrived, count_enrolled(students, studies)
 
 
 def _mahasiswa(streams: Streams, students: Students, studies: Studies) -> dict[str, Any]:
