@@ -84,9 +84,10 @@ named as (
     select
         targets.*,
         terms.term as target_term,
-        cast(cast(floor((targets.target_number - 1) / targets.terms) as integer) as string) || terms.paruh as target_period
+        cast(cast((targets.target_number - terms.term) / targets.terms as integer) as string)
+        || terms.paruh as target_period
     from targets
-    inner join terms on targets.target_number - 1 - terms.terms * floor((targets.target_number - 1) / terms.terms) = terms.term - 1
+    inner join terms on mod(targets.target_number - terms.term, targets.terms) = 0
 ),
 
 -- the newest census of the same term that was known then: of last year, mostly
@@ -116,14 +117,13 @@ final as (
         named.target_period,
         named.horizon,
         named.cutoff,
-        case
-            when answers.known_at is not null then answers.known_at
-            else
-                greatest(
-                    {{ day_start(day_number('named.cutoff') ~ ' + cast(named.horizon * 365 / named.terms as integer)') }},
-                    {{ day_start(day_number(as_of()) ~ ' + 1') }}
-                )
-        end as matures_at,
+        coalesce(
+            answers.known_at,
+            greatest(
+                {{ day_start(day_number('named.cutoff') ~ ' + cast(365 * named.horizon / named.terms as integer)') }},
+                {{ day_start(day_number(as_of()) ~ ' + 1') }}
+            )
+        ) as matures_at,
         cast(answers.jumlah_aktif as double) as label,
         cast(named.target_term as integer) as target_term,
         cast(alike.jumlah_aktif as double) as active_students_same_term

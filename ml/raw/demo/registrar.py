@@ -50,9 +50,7 @@ def registrasi_prodi(seed: int, students: int, known: Array) -> dict[str, Any]:
     older[:, semesters - len(SEMESTERS) :] += known
     years = np.repeat(np.arange(FIRST_CENSUS, FIRST_CENSUS + semesters // 2), 2)
     codes = [f"{year}-{1 + number % 2}" for number, year in enumerate(years)]
-    programme, semester = (
-        index.ravel() for index in np.indices((len(PROGRAMMES), semesters))
-    )
+    programme, semester = (index.ravel() for index in np.indices((len(PROGRAMMES), semesters)))
     census = np.array([_teaching_begins(code) for code in codes]) + CENSUS_DAYS * DAY + 9 * HOUR
     recorded = timestamps(census[semester])
     return {

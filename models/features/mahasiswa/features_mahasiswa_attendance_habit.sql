@@ -1,5 +1,5 @@
--- What a student's own rows say counts late rows too; what classmates' rows say counts only those that came on the day they
--- were recorded, and not after the student's own: else one late row would change what was believed of a whole class.
+-- A student's own rows count also where they came late; classmates' only where they came on the day they were recorded,
+-- and not after the student's own: else one late row would change what was believed of a whole class.
 with
 kehadiran as (
     select * from {{ ref('fact_kehadiran_mahasiswa') }}
