@@ -52,10 +52,11 @@ def plant(streams: Streams, students: Students, rows: Attendance) -> dict[str, A
     first = np.where(last, FIRST_MEETINGS[-1], first)
     seconds = 1 + _drawn(streams, "fault_seconds", count, 9)
     found: dict[str, list[Any]] = {"row": [], "partner": [], "kind": [], "since": [], "until": []}
-    for row in np.nonzero(has)[0]:
-        mine = _rows(rows, row, semester[row], first[row])
+    for row in np.nonzero(has)[0].tolist():
+        when, meeting = int(semester[row]), int(first[row])
+        mine = _rows(rows, row, when, meeting)
         name = KINDS[kind[row]]
-        partner, shared = _partner(students, has, rows, row, semester[row], first[row])
+        partner, shared = _partner(students, has, rows, row, when, meeting)
         if not len(mine) or (name == "proxy" and partner < 0):
             continue
         if name == "stop":
@@ -64,10 +65,10 @@ def plant(streams: Streams, students: Students, rows: Attendance) -> dict[str, A
             rows.status[mine] = PRESENT
             rows.recorded[mine] = rows.event[mine] + 15 * HOUR + 60 * seconds[row]
         if name == "proxy":
-            for at, other in shared.items():
+            for at, theirs in shared.items():
                 rows.status[at] = PRESENT
-                minute = rows.recorded[other] - rows.recorded[other] % 60
-                rows.recorded[at] = minute + (rows.recorded[other] + seconds[row]) % 60
+                minute = rows.recorded[theirs] - rows.recorded[theirs] % 60
+                rows.recorded[at] = minute + (rows.recorded[theirs] + seconds[row]) % 60
         for column, value in (
             ("row", row),
             ("partner", partner if name == "proxy" else None),
@@ -111,12 +112,12 @@ def _partner(
     mine = {(slot[at], meeting[at]): at for at in _rows(rows, row, semester, first)}
     programme = students.programme_in(np.arange(row + 1), np.full(row + 1, semester))
     alike = (students.intake[:row] == students.intake[row]) & (programme[:row] == programme[row])
-    for other in np.nonzero(alike & ~has[:row])[0][::-1]:
+    for other in np.nonzero(alike & ~has[:row])[0][::-1].tolist():
         shared = {
             mine[slot[at], meeting[at]]: int(at)
             for at in _rows(rows, other, semester, first)
             if (slot[at], meeting[at]) in mine and rows.status[at] in ATTENDED
         }
         if len(shared) >= TOGETHER:
-            return int(other), shared
+            return other, shared
     return -1, {}
