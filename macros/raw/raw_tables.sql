@@ -9,6 +9,7 @@
         ['siakad', 'mata_kuliah'],
         ['siakad', 'krs'],
         ['siakad', 'nilai'],
+        ['siakad', 'registrasi_prodi'],
         ['presensi', 'kehadiran_mahasiswa'],
         ['lms', 'tugas'],
         ['lms', 'pengumpulan'],

@@ -129,6 +129,9 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder for <source>/<table> files.")],
     seed: Annotated[int, typer.Option(help="Same seed and number, same bytes.")] = 7,
     file_format: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
+    faults: Annotated[
+        Path | None, typer.Option(help="File for what is wrong on purpose, outside of --out.")
+    ] = None,
 ) -> None:
     """Write the raw extracts of an invented university, in bounded memory."""
     from ml.raw.demo.generate import generate as write
@@ -140,6 +143,7 @@ def generate(
             seed,
             out,
             file_format=file_format,
+            faults=faults,
             progress=lambda done: progress.update(
                 task, description=f"{done:,} of {students:,} students"
             ),

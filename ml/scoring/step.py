@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ml import engine, lake, registry, tasks
 from ml.core.errors import InsighteraError
 from ml.core.sql import identifier, identifiers, text
+from ml.core.turns import turn
 from ml.core.use_case import Build
 from ml.engine import BATCH_ROWS, Engine, Frame, literal
 from ml.features import VALIDITY, point_in_time_join
@@ -75,21 +76,22 @@ def score(
             )
             return schema.empty_table()
         kind = "incremental" if on.count(latest, "is_known_to_version") else "full"
-        predict = partial(
-            predicted,
-            champion=on.shared(registry.load(name, chosen.version)),
-            task=task,
-            values={
-                "model": chosen.name,
-                "version": chosen.version,
-                "inference": kind,
-                "run": run.run_id,
-                "run_at": run.as_of,
-            },
-            schema=schema,
-        )
-        rows = on.mapped(pending, predict, schema, rows=batch_rows)
-        written = _write(on, run, task, rows, chosen, main)
+        with turn():
+            predict = partial(
+                predicted,
+                champion=on.shared(registry.load(name, chosen.version)),
+                task=task,
+                values={
+                    "model": chosen.name,
+                    "version": chosen.version,
+                    "inference": kind,
+                    "run": run.run_id,
+                    "run_at": run.as_of,
+                },
+                schema=schema,
+            )
+            rows = on.mapped(pending, predict, schema, rows=batch_rows)
+            written = _write(on, run, task, rows, chosen, main)
         branch = prediction_tables.audit_branch(run)
         print(
             f"{name}: {written:,} of {population:,} entities scored by version {chosen.version} "

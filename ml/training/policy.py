@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from ml import registry
+from ml.core.turns import turn
 from ml.core.use_case import Build, UseCase
 
 DECISION = pa.schema(
@@ -127,9 +128,10 @@ def train(
     reason = kept(use_case, made.as_of, versions)
     if reason is not None:
         return decision(made, use_case, reason)
-    from ml.training import procedure as training
+    with turn():
+        from ml.training import procedure
 
-    return training.train(made, use_case, spine, features, connection, versions)
+        return procedure.train(made, use_case, spine, features, connection, versions)
 
 
 def kept(

@@ -4,5 +4,8 @@ def model(dbt, session):
     from ml import monitoring
 
     dbt.config(materialized="table")
+    dbt.ref("published_academic_excellence")
+    dbt.ref("published_attendance_anomalies")
+    dbt.ref("published_enrolment_forecast")
     dbt.ref("published_student_dropout_risk")
     return monitoring.prediction_history(build=dbt.ref("this_build"), connection=session)

@@ -4,5 +4,8 @@ def model(dbt, session):  # noqa: ARG001
     from ml import publishing
 
     dbt.config(materialized="table")
+    dbt.ref("published_academic_excellence")
+    dbt.ref("published_attendance_anomalies")
+    dbt.ref("published_enrolment_forecast")
     dbt.ref("published_student_dropout_risk")
     return publishing.receipts(build=dbt.ref("this_build"))

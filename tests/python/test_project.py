@@ -62,19 +62,31 @@ def test_every_feature_table_is_made_and_tested_by_the_mechanism(
 
 
 def test_every_label_looks_only_forward(own: Callable[[str], list[dict]]) -> None:
-    """By the generic test `label_spine`, with the use case's own keys and horizon."""
+    """By the generic test of its task, with the use case's own keys and horizon."""
+    tests = {
+        "classification": "label_spine",
+        "forecast": "forecast_spine",
+        "anomaly": "anomaly_spine",
+    }
+    tested = [node for node in own("test") if node.get("test_metadata")]
     spines = {
-        node["attached_node"].rpartition(".")[2]: node["test_metadata"]["kwargs"]
-        for node in own("test")
-        if (node.get("test_metadata") or {}).get("name") == "label_spine"
+        (node["attached_node"].rpartition(".")[2], node["test_metadata"]["name"]): node[
+            "test_metadata"
+        ]["kwargs"]
+        for node in tested
+        if node["test_metadata"]["name"] in tests.values()
     }
     labels = {n["name"]: n["meta"]["use_case"] for n in own("model") if "use_case" in n["meta"]}
     assert labels
-    assert set(spines) == set(labels) == {path.stem for path in PROJECT.glob("models/labels/*.sql")}
+    assert set(spines) == {(name, tests[label["task"]]) for name, label in labels.items()}
+    assert set(labels) == {path.stem for path in PROJECT.glob("models/labels/*.sql")}
     horizon = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
     for name, use_case in labels.items():
-        assert spines[name]["entity_keys"] == use_case["entity_keys"], name
-        said = str(spines[name]["horizon_days"])
+        spine = spines[name, tests[use_case["task"]]]
+        assert spine["entity_keys"] == use_case["entity_keys"], name
+        if use_case["task"] != "classification":
+            continue
+        said = str(spine["horizon_days"])
         var = re.search(r"var\('(\w+)'\)", said)
         assert int(horizon[var.group(1)] if var else said) == use_case["horizon_days"], name
 

@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 
 from ml.core.errors import InsighteraError
+from ml.raw.demo.faults import Attendance, plant
+from ml.raw.demo.registrar import count_enrolled, registrasi_prodi
 from ml.raw.demo.students import (
     ACTIVE,
     CHUNK,
@@ -66,12 +69,14 @@ def generate(
     out: Path,
     *,
     file_format: str = "parquet",
+    faults: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, int]:
     """Write every raw table of `students` students below `out`; return rows per `<source>/<table>`.
 
     Deterministic in (students, seed): the same bytes every time, and the rows of a student do not
-    depend on `students`. `progress` is called with the number of students done since the last
+    depend on `students`; the registrar's census counts them all. `faults` gets what is wrong with
+    the attendance on purpose, as CSV; it may not lie in `out`. `progress` is called with the number of students done since the last
     call. Raises InsighteraError for a number out of range, an unknown `file_format` ("parquet" or
     "csv") or a folder that holds anything `generate` did not write.
     """
@@ -81,33 +86,47 @@ def generate(
         )
     if seed < 0:
         raise InsighteraError(f"The seed {seed} is negative. Give 0 or more (--seed).")
+    if faults is not None and faults.resolve().is_relative_to(out.resolve()):
+        raise InsighteraError(
+            f"{faults} lies in the raw folder. Write the faults elsewhere (--faults)."
+        )
     tables = [table.path for table in contract()]
+    planted: list[pa.Table] = []
     with RawWriter(out, PRODUCER, tables, file_format=file_format) as writer:
         for path, columns in static_tables().items():
             writer.write(path, columns)
+        enrolled: Array = np.zeros(1, np.int64)
         for first in range(0, students, CHUNK):
             count = min(CHUNK, students - first)
-            for path, columns in _chunk(seed, first // CHUNK, count).items():
+            columns_of, counted, wrong = _chunk(seed, first // CHUNK, count)
+            enrolled = enrolled + counted
+            planted.append(wrong)
+            for path, columns in columns_of.items():
                 writer.write(path, columns)
             if progress is not None:
                 progress(count)
+        writer.write("siakad/registrasi_prodi", registrasi_prodi(seed, students, enrolled))
+    if faults is not None:
+        pyarrow.csv.write_csv(pa.concat_tables(planted), faults)
     return writer.rows
 
 
-def _chunk(seed: int, chunk: int, count: int) -> dict[str, dict[str, Any]]:
-    """Every table's rows of the first `count` students of a chunk."""
+def _chunk(seed: int, chunk: int, count: int) -> tuple[dict[str, dict[str, Any]], Array, pa.Table]:
+    """Every table's rows of the first `count` students of a chunk; how many are enrolled; the faults."""
     streams = Streams(seed, chunk)
     students = draw_students(streams, chunk, count)
     studies = draw_studies(streams, students)
+    attendance, faults = _kehadiran(streams, students, studies)
     tables = {
         "siakad/mahasiswa": _mahasiswa(streams, students, studies),
         "siakad/krs": _krs(streams, students, studies),
         "siakad/nilai": _nilai(streams, students, studies),
-        "presensi/kehadiran_mahasiswa": _kehadiran(streams, students, studies),
+        "presensi/kehadiran_mahasiswa": attendance,
         "lms/pengumpulan": _pengumpulan(streams, students, studies),
         "lms/aktivitas": _aktivitas(streams, students, studies),
     }
-    return {path: _arrived(columns) for path, columns in tables.items()}
+    arrived = {path: _arrived(columns) for path, columns in tables.items()}
+    return arrived, count_enrolled(students, studies), faults
 
 
 def _mahasiswa(streams: Streams, students: Students, studies: Studies) -> dict[str, Any]:
@@ -184,8 +203,10 @@ def _nilai(streams: Streams, students: Students, studies: Studies) -> dict[str, 
     }
 
 
-def _kehadiran(streams: Streams, students: Students, studies: Studies) -> dict[str, Any]:
-    """Weekly meetings: Monday, Wednesday and Friday, one course each."""
+def _kehadiran(
+    streams: Streams, students: Students, studies: Studies
+) -> tuple[dict[str, Any], pa.Table]:
+    """Weekly meetings: Monday, Wednesday and Friday, one course each. And what is wrong on purpose."""
     shape = (*studies.enrolled.shape, len(MEETING_WEEKS))
     day = MEETING_WEEKS * 7 + 2 * np.arange(COURSES)[:, None]
     begins = STARTS[:, None, None] + day * DAY + (1 + 2 * np.arange(COURSES)[:, None]) * HOUR
@@ -208,7 +229,8 @@ def _kehadiran(streams: Streams, students: Students, studies: Studies) -> dict[s
         + 2 * HOUR
         + (3 * HOUR * streams.uniform("presence_at", *shape)[where]).astype(np.int64)
     )
-    return {
+    faults = pa.table(plant(streams, students, Attendance(where, event, status, recorded)))
+    rows = {
         **_course_key(students, row, semester, slot),
         "pertemuan_ke": pa.array(meeting + 1),
         "tanggal": event,
@@ -216,6 +238,7 @@ def _kehadiran(streams: Streams, students: Students, studies: Studies) -> dict[s
         "recorded_at": recorded,
         "loaded_at": _loaded(streams, "kehadiran", recorded, shape, where),
     }
+    return rows, faults
 
 
 def _pengumpulan(streams: Streams, students: Students, studies: Studies) -> dict[str, Any]:

@@ -1,0 +1,241 @@
+-- A student's own rows count also where they came late; classmates' only where they came on the day they were recorded,
+-- and not after the student's own: else one late row would change what was believed of a whole class.
+with
+kehadiran as (
+    select * from {{ ref('fact_kehadiran_mahasiswa') }}
+),
+
+scope as (
+    select * from {{ feature_scope() }}
+),
+
+meetings as (
+    select
+        kehadiran.nim,
+        kehadiran.kode_mk,
+        kehadiran.semester,
+        kehadiran.pertemuan_ke,
+        kehadiran.is_present,
+        kehadiran.is_late,
+        {{ day_number('kehadiran.recorded_at') }} as hari,
+        date_trunc('minute', kehadiran.recorded_at) as menit,
+        {{ day_number('kehadiran.recorded_at') }} * 24 - {{ day_number('kehadiran.tanggal') }} * 24
+        + extract(hour from kehadiran.recorded_at) - extract(hour from kehadiran.tanggal)
+        + (extract(minute from kehadiran.recorded_at) - extract(minute from kehadiran.tanggal)) / 60.0 as jam,
+        kehadiran.recorded_at,
+        kehadiran.loaded_at
+    from kehadiran
+    inner join scope on kehadiran.nim = scope.nim
+    where {{ day_number('kehadiran.recorded_at') }} >= scope.since_day - 99
+),
+
+classmates as (
+    select
+        kehadiran.nim,
+        kehadiran.kode_mk,
+        kehadiran.semester,
+        kehadiran.pertemuan_ke,
+        kehadiran.is_present,
+        {{ day_number('kehadiran.recorded_at') }} as hari,
+        date_trunc('minute', kehadiran.recorded_at) as menit
+    from kehadiran
+    where {{ came_on_its_day('kehadiran') }}
+),
+
+-- how many of a meeting's rows there were by each day, and how many of them present
+class_days as (
+    select
+        classmates.kode_mk,
+        classmates.semester,
+        classmates.pertemuan_ke,
+        classmates.hari,
+        count(*) as pertemuan,
+        count(case when classmates.is_present then 1 end) as hadir
+    from classmates
+    group by classmates.kode_mk, classmates.semester, classmates.pertemuan_ke, classmates.hari
+),
+
+class_of_meeting as (
+    select
+        meetings.nim,
+        meetings.hari,
+        sum(class_days.pertemuan) as kelas_pertemuan,
+        sum(class_days.hadir) as kelas_hadir
+    from meetings
+    inner join class_days
+        on
+            meetings.kode_mk = class_days.kode_mk
+            and meetings.semester = class_days.semester
+            and meetings.pertemuan_ke = class_days.pertemuan_ke
+            and meetings.hari >= class_days.hari
+    group by meetings.nim, meetings.hari
+),
+
+pairs as (
+    select
+        meetings.nim,
+        meetings.hari,
+        meetings.kode_mk,
+        meetings.semester,
+        meetings.pertemuan_ke,
+        classmates.nim as partner
+    from meetings
+    inner join classmates
+        on
+            meetings.kode_mk = classmates.kode_mk
+            and meetings.semester = classmates.semester
+            and meetings.pertemuan_ke = classmates.pertemuan_ke
+            and meetings.menit = classmates.menit
+            and meetings.nim <> classmates.nim
+    where
+        meetings.is_present
+        and classmates.is_present
+),
+
+paired as (
+    select
+        pairs.nim,
+        pairs.hari,
+        count(distinct pairs.kode_mk || '|' || pairs.semester || '|' || cast(pairs.pertemuan_ke as string)) as bersama
+    from pairs
+    group by pairs.nim, pairs.hari
+),
+
+own_days as (
+    select
+        meetings.nim,
+        meetings.hari,
+        count(*) as pertemuan,
+        count(case when meetings.is_present then 1 end) as hadir,
+        count(case when meetings.is_late then 1 end) as terlambat,
+        max(case when meetings.is_present then meetings.jam end) as jam,
+        max(meetings.recorded_at) as recorded_at,
+        max(meetings.loaded_at) as loaded_at
+    from meetings
+    group by meetings.nim, meetings.hari
+),
+
+daily as (
+    select
+        own_days.*,
+        coalesce(paired.bersama, 0) as bersama,
+        class_of_meeting.kelas_pertemuan,
+        class_of_meeting.kelas_hadir
+    from own_days
+    left join paired
+        on
+            own_days.nim = paired.nim
+            and own_days.hari = paired.hari
+    left join class_of_meeting
+        on
+            own_days.nim = class_of_meeting.nim
+            and own_days.hari = class_of_meeting.hari
+),
+
+instants as (
+    {{ moving_days('daily', windows=[14, 98]) }}
+),
+
+partners as (
+    select
+        instants.nim,
+        instants.hari as valid_hari,
+        pairs.partner,
+        count(*) as bersama
+    from instants
+    inner join pairs
+        on
+            instants.nim = pairs.nim
+            and instants.hari > pairs.hari
+            and instants.hari <= pairs.hari + 14
+    group by instants.nim, instants.hari, pairs.partner
+),
+
+closest as (
+    select
+        partners.nim,
+        partners.valid_hari,
+        max(partners.bersama) as bersama
+    from partners
+    group by partners.nim, partners.valid_hari
+),
+
+timeline as (
+    select
+        coalesce(instants.nim, daily.nim) as nim,
+        coalesce(instants.hari, daily.hari) as hari,
+        instants.hari is not null as is_instant,
+        daily.pertemuan,
+        daily.hadir,
+        daily.terlambat,
+        daily.jam,
+        daily.bersama,
+        daily.kelas_pertemuan,
+        daily.kelas_hadir,
+        daily.recorded_at,
+        daily.loaded_at
+    from instants
+    full outer join daily
+        on
+            instants.nim = daily.nim
+            and instants.hari = daily.hari
+),
+
+windowed as (
+    select
+        timeline.nim,
+        timeline.hari,
+        timeline.is_instant,
+        sum(timeline.pertemuan) over last_14_days as pertemuan,
+        sum(timeline.hadir) over last_14_days as hadir,
+        sum(timeline.terlambat) over last_14_days as terlambat,
+        max(timeline.jam) over last_14_days as jam,
+        sum(timeline.bersama) over last_14_days as bersama,
+        sum(timeline.kelas_pertemuan) over last_14_days as kelas_pertemuan,
+        sum(timeline.kelas_hadir) over last_14_days as kelas_hadir,
+        sum(timeline.pertemuan) over days_before as pertemuan_sebelumnya,
+        sum(timeline.hadir) over days_before as hadir_sebelumnya,
+        sum(timeline.terlambat) over days_before as terlambat_sebelumnya,
+        -- one day longer than the longest window: on the day it leaves, a row still is why the value moved
+        max(timeline.recorded_at) over last_99_days as feature_timestamp,
+        max(timeline.loaded_at) over last_99_days as loaded_at
+    from timeline
+    window
+        last_14_days as (
+            partition by timeline.nim order by timeline.hari range between 14 preceding and 1 preceding
+        ),
+        days_before as (
+            partition by timeline.nim order by timeline.hari range between 98 preceding and 15 preceding
+        ),
+        last_99_days as (
+            partition by timeline.nim order by timeline.hari range between 99 preceding and 1 preceding
+        )
+),
+
+final as (
+    select
+        windowed.nim,
+        cast(windowed.hadir as double) / nullif(windowed.pertemuan, 0) as attendance_rate_14d,
+        cast(windowed.hadir_sebelumnya as double) / nullif(windowed.pertemuan_sebelumnya, 0) as attendance_rate_usual,
+        cast(windowed.hadir as double) / nullif(windowed.pertemuan, 0)
+        - cast(windowed.hadir_sebelumnya as double) / nullif(windowed.pertemuan_sebelumnya, 0) as attendance_change,
+        cast(windowed.hadir as double) / nullif(windowed.pertemuan, 0)
+        - cast(windowed.kelas_hadir as double) / nullif(windowed.kelas_pertemuan, 0) as attendance_against_class,
+        cast(windowed.terlambat as double) / nullif(windowed.hadir, 0) as late_share_14d,
+        cast(windowed.terlambat as double) / nullif(windowed.hadir, 0)
+        - cast(windowed.terlambat_sebelumnya as double) / nullif(windowed.hadir_sebelumnya, 0) as late_change,
+        cast(windowed.bersama as double) / nullif(windowed.hadir, 0) as same_minute_share_14d,
+        cast(case when windowed.hadir > 0 then coalesce(closest.bersama, 0) end as integer) as same_minute_partner_14d,
+        cast(windowed.jam as double) as record_lag_hours_14d,
+        {{ day_start('windowed.hari') }} as valid_from,
+        windowed.feature_timestamp,
+        windowed.loaded_at
+    from windowed
+    left join closest
+        on
+            windowed.nim = closest.nim
+            and windowed.hari = closest.valid_hari
+    where windowed.is_instant
+)
+
+select * from final
