@@ -77,9 +77,9 @@ def plant(streams: Streams, students: Students, rows: Attendance) -> dict[str, A
             ("until", rows.event[mine].max() + DAY),
         ):
             found[column].append(value)
-    row = np.array(found["row"], np.int64)
+    who = pa.array(found["row"], pa.int64())
     return {
-        "nim": students.nim.take(pa.array(row)),
+        "nim": students.nim.take(who),
         "kind": pa.array(found["kind"], pa.string()),
         "partner": students.nim.take(pa.array(found["partner"], pa.int64())),
         "since": timestamps(np.array(found["since"], np.int64)),

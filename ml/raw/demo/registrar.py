@@ -26,7 +26,7 @@ from ml.raw.demo.university import (
 FIRST_INTAKE, FIRST_CENSUS, FIRST_KNOWN = 2008, 2012, 2021  # years; by the last, all are students
 CENSUS_DAYS = 30  # after teaching begins
 GROWTH = (1.06, 1.03, 0.98, 0.95, 1.0, 1.02)  # of the intake, a year, by programme
-STAYS = 0.97  # share of a cohort that is there again in the next semester
+STAYS = (0.92, 0.98)  # share of a cohort that is there again: within its year of study, and after it
 
 
 def count_enrolled(students: Students, studies: Studies) -> Array:
@@ -77,7 +77,7 @@ def _older_cohorts(seed: int, students: int) -> Array:
                 semester = 2 * (year - FIRST_CENSUS) + age
                 if 0 <= semester < counted.shape[1]:
                     counted[number, semester] += (there, size if age == 0 else 0)
-                there = generator.binomial(there, STAYS)
+                there = generator.binomial(there, STAYS[age % 2])
     return counted
 
 
