@@ -19,6 +19,7 @@ FILES = (
         f"engine/{name}"
         for name in (
             "composed",
+            "computed_once",
             "matches_whole",
             "plain_text",
             "raw_kind",
