@@ -266,10 +266,28 @@ def _forecast(wanted: Wanted, population: Population) -> str:
 
 counted as (
     select
-{_names(keys, "asked")}        count(happened.happened_at) as event_count
+{_names(keys, "asked")}        count(case when happened.happened_at >= asked.period_start then 1 end) as event_count,
+        -- what is known at the cutoff, which a forecast must beat: events count by when they happened
+        count(
+            case
+                when
+                    happened.happened_at < asked.cutoff
+                    and happened.happened_at < date_trunc('month', asked.cutoff)
+                    and happened.happened_at >= date_trunc('month', asked.cutoff) - interval '1 month'
+                    then 1
+            end
+        ) as last_value,
+        count(
+            case
+                when
+                    happened.happened_at < asked.cutoff
+                    and happened.happened_at < asked.period_start - interval '11 month'
+                    then 1
+            end
+        ) as same_month_last_year
     from asked
     left join happened
-        on{_where([*_same_entity(wanted, "asked", "happened"), "asked.period_start <= happened.happened_at", "asked.matures_at > happened.happened_at"], 8)}
+        on{_where([*_same_entity(wanted, "asked", "happened"), "asked.period_start - interval '12 month' <= happened.happened_at", "asked.matures_at > happened.happened_at"], 8)}
     group by {count}
 ),
 
@@ -280,6 +298,8 @@ final as (
         counted.horizon,
         counted.cutoff,
         counted.matures_at,
+        counted.last_value,
+        counted.same_month_last_year,
         case when counted.matures_at <= {{{{ as_of() }}}} then cast(counted.event_count as double) end as label
     from counted
 )
@@ -312,8 +332,8 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
         "estimator": "sklearn.ensemble.HistGradientBoostingRegressor",
         "grid": {"learning_rate": [0.05], "max_leaf_nodes": [7, 15]},
         "interval": 0.8,
-        "baselines": {},
-        "known_ahead": ["horizon"],
+        "baselines": {"last_value": "last_value", "seasonal_naive": "same_month_last_year"},
+        "known_ahead": ["horizon", "last_value", "same_month_last_year"],
         "non_negative": True,
         "unit": "events a month",
         "promotion": {"metric": "mae", "margin": 0.01, "max_milliseconds": 50},
@@ -322,9 +342,21 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
         "estimator": "sklearn.ensemble.IsolationForest",
         "grid": {"n_estimators": [100]},
         "flagged_share": 0.02,
-        "severities": {"Low": 0, "Medium": 90, "High": 99},
-        "promotion": {"metric": "stability", "margin": 0.0, "max_milliseconds": 50},
+        "severities": {"Low": 0, "Medium": 99, "High": 99.8},
+        "promotion": {
+            "metric": "flagged_share",
+            "minimum": 0.06,
+            "margin": 0.0,
+            "max_milliseconds": 200,
+        },
     },
+}
+
+
+_SPINE = {
+    "classification": "label_spine",
+    "forecast": "forecast_spine",
+    "anomaly": "anomaly_spine",
 }
 
 
@@ -351,9 +383,10 @@ def _yaml(wanted: Wanted, population: Population) -> str:
         "attributes": list(population.attributes),
     }
     tests: list[Mapping[str, Any]] = [{"primary_key": {"arguments": {"columns": key}}}]
+    spine: dict[str, Any] = {"entity_keys": list(wanted.entity)}
     if wanted.task == "classification":
-        spine = {"entity_keys": list(wanted.entity), "horizon_days": wanted.horizon_days}
-        tests.append({"label_spine": {"arguments": spine}})
+        spine["horizon_days"] = wanted.horizon_days
+    tests.append({_SPINE[wanted.task]: {"arguments": spine}})
     model = {
         "name": f"label_{wanted.name}",
         "description": _grain(wanted),
@@ -396,5 +429,13 @@ def _columns(wanted: Wanted, population: Population) -> list[tuple[str, str]]:
         ("horizon", "Months from the cutoff's month to it (months)."),
         cutoff,
         ("matures_at", "End of that month, UTC: from then on the label is known."),
+        (
+            "last_value",
+            f"How often there was a {event} in the last whole month before the cutoff (events).",
+        ),
+        (
+            "same_month_last_year",
+            f"How often there was a {event} in the month a year before the one that is asked about (events).",
+        ),
         ("label", f"How often there was a {event}; NULL before `matures_at` (events)."),
     ]
