@@ -132,7 +132,7 @@ def test_monitoring_tells_keys_of_several_parts_apart() -> None:
         "engine/text_literal",
         "tasks/task_columns",
         monitored_use_cases=lambda: ["x"],
-        use_case_meta=lambda name: {
+        use_case_meta=lambda name: {  # noqa: ARG005
             "task": "classification",
             "entity_keys": ["one", "two"],
         },
