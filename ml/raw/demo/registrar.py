@@ -26,7 +26,10 @@ from ml.raw.demo.university import (
 FIRST_INTAKE, FIRST_CENSUS, FIRST_KNOWN = 2008, 2012, 2021  # years; by the last, all are students
 CENSUS_DAYS = 30  # after teaching begins
 GROWTH = (1.06, 1.03, 0.98, 0.95, 1.0, 1.02)  # of the intake, a year, by programme
-STAYS = (0.92, 0.98)  # share of a cohort that is there again: within its year of study, and after it
+STAYS = (
+    0.92,
+    0.98,
+)  # share of a cohort that is there again: within its year of study, and after it
 
 
 def count_enrolled(students: Students, studies: Studies) -> Array:
