@@ -1,7 +1,7 @@
 {% macro plain_text(value) -%}
     {#- A text in the one form in which texts are compared: without blanks at its ends, of whatever kind (tab, no-break
-        space, zero-width space, byte order mark), and in Unicode's composed form. Printable ASCII, which nearly
-        all of it is, is left as it is after one look.
+        space, zero-width space, byte order mark), and in Unicode's composed form; NULL where nothing is left. Printable
+        ASCII, which nearly all of it is, is left as it is after one look.
         Arguments: value (a SQL expression).
         Variants differ in how an engine trims. -#}
     {{ return(adapter.dispatch('plain_text')(value)) }}
@@ -10,14 +10,14 @@
 {% macro duckdb__plain_text(value) -%}
     case
         when {{ matches_whole(value, '[!-~]([ -~]*[!-~])?') }} then {{ value }}
-        else {{ composed('trim(' ~ value ~ ", '" ~ blanks() ~ "')") }}
+        else {{ composed('nullif(trim(' ~ value ~ ", '" ~ blanks() ~ "'), '')") }}
     end
 {%- endmacro %}
 
 {% macro spark__plain_text(value) -%}
     case
         when {{ matches_whole(value, '[!-~]([ -~]*[!-~])?') }} then {{ value }}
-        else {{ composed("trim(both '" ~ blanks() ~ "' from " ~ value ~ ')') }}
+        else {{ composed("nullif(trim(both '" ~ blanks() ~ "' from " ~ value ~ "), '')") }}
     end
 {%- endmacro %}
 

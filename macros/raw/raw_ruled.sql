@@ -21,74 +21,81 @@
     {%- set event_time = table.meta.get('event_time') -%}
     {%- set happened = [event_time, 'recorded_at', 'loaded_at'] -%}
     {%- set years_ahead = var('plausible_years_ahead') | int -%}
+    {%- set texts, values = {}, {} -%}
+    {%- for name, column in table.columns.items() -%}
+        {%- set type = types.get(name | lower, 'VARCHAR') -%}
+        {%- set text = 'untyped.' ~ adapter.quote('raw_' ~ name) -%}
+        {%- if name | lower in types or name != 'loaded_at' -%}
+            {%- do texts.update({'raw_' ~ name: raw_text('came.' ~ adapter.quote(name), type)}) -%}
+        {%- endif -%}
+        {%- if name != 'loaded_at' -%} {%- do values.update({name: try_cast_raw(text, column.data_type, type)}) -%} {%- endif -%}
+    {%- endfor -%}
+    {%- do texts.update({'raw_row': 'came.raw_row'}) -%}
+    {%- do values.update({'loaded_at': raw_loaded_at('untyped', types)}) -%}
+    {%- set broken_rule -%}
+        case
+            {%- for name, column in table.columns.items() %}
+            {%- set meta = column.meta %}
+            {%- set value = 'typed.' ~ adapter.quote(name) %}
+            {%- set came = 'typed.' ~ adapter.quote('raw_' ~ name) %}
+            {%- set is_text = column.data_type == 'varchar' and raw_kind(types.get(name | lower, 'VARCHAR')) == 'text' %}
+            {%- if meta.get('required') %}
+            when {{ came }} is null then {{ text_literal('missing ' ~ name) }}
+            {%- endif %}
+            {%- if not is_text and (name | lower in types or name != 'loaded_at') %}
+            when {{ came }} is not null and {{ value }} is null
+                then {{ text_literal('unreadable ' ~ name ~ ': no ' ~ column.data_type) }}
+            {%- endif %}
+            {%- if meta.get('allowed') %}
+            {%- set allowed = [] %}
+            {%- for word in meta.allowed %} {%- do allowed.append(text_literal(word | string)) %} {%- endfor %}
+            when {{ value }} not in ({{ allowed | join(', ') }}) then {{ text_literal('unknown ' ~ name) }}
+            {%- endif %}
+            {%- if column.data_type in ('date', 'timestamp') %}
+            {%- set earliest = plausible_from(meta.get('min')) %}
+            when {{ value }} < timestamp '{{ earliest }} 00:00:00'
+                then {{ text_literal(name ~ ' before ' ~ earliest) }}
+            {%- if name not in happened %}
+            when {{ value }} > {{ build_started_at() }} + interval '{{ years_ahead }}' year
+                then {{ text_literal(name ~ ' more than ' ~ years_ahead ~ ' years ahead') }}
+            {%- endif %}
+            {%- else %}
+            {%- if meta.get('min') is not none %}
+            when {{ value }} < {{ meta.min }} then {{ text_literal(name ~ ' below ' ~ meta.min) }}
+            {%- endif %}
+            {%- if meta.get('max') is not none %}
+            when {{ value }} > {{ meta.max }} then {{ text_literal(name ~ ' above ' ~ meta.max) }}
+            {%- endif %}
+            {%- endif %}
+            {%- endfor %}
+            {%- if event_time %}
+            when typed.{{ adapter.quote(event_time) }} > typed.recorded_at
+                then {{ text_literal(event_time ~ ' after recorded_at') }}
+            {%- endif %}
+            when typed.recorded_at > typed.loaded_at then 'recorded_at after loaded_at'
+            when typed.loaded_at > {{ build_started_at() }} then 'loaded_at in the future'
+        end
+    {%- endset -%}
     with
-    untyped as (
+    came as (
         select
             {%- for name in table.columns if name | lower in types or name != 'loaded_at' %}
-            {{ raw_text('source_rows.' ~ adapter.quote(name), types.get(name | lower, 'VARCHAR')) }}
-                as {{ adapter.quote('raw_' ~ name) }},
+            source_rows.{{ adapter.quote(name) }},
             {%- endfor %}
             {{ row_struct('source_rows') }} as raw_row
         from {{ relation }} as source_rows
     ),
 
+    untyped as (
+        {{ computed_once('came', texts, keeps_rows=false) }}
+    ),
+
     typed as (
-        select
-            untyped.*,
-            {%- for name, column in table.columns.items() if name != 'loaded_at' %}
-            {%- set came = 'untyped.' ~ adapter.quote('raw_' ~ name) %}
-            {{ try_cast_raw(came, column.data_type, types.get(name | lower, 'VARCHAR')) }} as {{ adapter.quote(name) }},
-            {%- endfor %}
-            {{ raw_loaded_at('untyped', types) }} as loaded_at
-        from untyped
+        {{ computed_once('untyped', values) }}
     ),
 
     ruled as (
-        select
-            typed.*,
-            case
-                {%- for name, column in table.columns.items() %}
-                {%- set meta = column.meta %}
-                {%- set value = 'typed.' ~ adapter.quote(name) %}
-                {%- set came = 'typed.' ~ adapter.quote('raw_' ~ name) %}
-                {%- set is_text = column.data_type == 'varchar' and raw_kind(types.get(name | lower, 'VARCHAR')) == 'text' %}
-                {%- if meta.get('required') %}
-                when {{ came }} is null then {{ text_literal('missing ' ~ name) }}
-                {%- endif %}
-                {%- if not is_text and (name | lower in types or name != 'loaded_at') %}
-                when {{ came }} is not null and {{ value }} is null
-                    then {{ text_literal('unreadable ' ~ name ~ ': no ' ~ column.data_type) }}
-                {%- endif %}
-                {%- if meta.get('allowed') %}
-                {%- set allowed = [] %}
-                {%- for word in meta.allowed %} {%- do allowed.append(text_literal(word | string)) %} {%- endfor %}
-                when {{ value }} not in ({{ allowed | join(', ') }}) then {{ text_literal('unknown ' ~ name) }}
-                {%- endif %}
-                {%- if column.data_type in ('date', 'timestamp') %}
-                {%- set earliest = plausible_from(meta.get('min')) %}
-                when {{ value }} < timestamp '{{ earliest }} 00:00:00'
-                    then {{ text_literal(name ~ ' before ' ~ earliest) }}
-                {%- if name not in happened %}
-                when {{ value }} > {{ build_started_at() }} + interval '{{ years_ahead }}' year
-                    then {{ text_literal(name ~ ' more than ' ~ years_ahead ~ ' years ahead') }}
-                {%- endif %}
-                {%- else %}
-                {%- if meta.get('min') is not none %}
-                when {{ value }} < {{ meta.min }} then {{ text_literal(name ~ ' below ' ~ meta.min) }}
-                {%- endif %}
-                {%- if meta.get('max') is not none %}
-                when {{ value }} > {{ meta.max }} then {{ text_literal(name ~ ' above ' ~ meta.max) }}
-                {%- endif %}
-                {%- endif %}
-                {%- endfor %}
-                {%- if event_time %}
-                when typed.{{ adapter.quote(event_time) }} > typed.recorded_at
-                    then {{ text_literal(event_time ~ ' after recorded_at') }}
-                {%- endif %}
-                when typed.recorded_at > typed.loaded_at then 'recorded_at after loaded_at'
-                when typed.loaded_at > {{ build_started_at() }} then 'loaded_at in the future'
-            end as broken_rule
-        from typed
+        {{ computed_once('typed', {'broken_rule': broken_rule}) }}
     )
 
     select * from ruled

@@ -4,11 +4,11 @@
         Arguments: value (a SQL expression), type (of the raw column). -#}
     {%- set kind = raw_kind(type) -%}
     {%- if kind == 'bytes' -%}
-        nullif({{ plain_text(text_of_bytes(value)) }}, '')
+        {{ plain_text(text_of_bytes(value)) }}
     {%- elif kind == 'text' and type | upper in ('UUID', 'JSON') or type.startswith('ENUM') -%}
-        nullif({{ plain_text('cast(' ~ value ~ ' as varchar)') }}, '')
+        {{ plain_text('cast(' ~ value ~ ' as varchar)') }}
     {%- elif kind == 'text' -%}
-        nullif({{ plain_text(value) }}, '')
+        {{ plain_text(value) }}
     {%- else -%}
         {{ value }}
     {%- endif -%}

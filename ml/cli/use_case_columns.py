@@ -170,8 +170,12 @@ def anomaly(name: str, meta: Mapping[str, Any]) -> Audit:
                 "is_anomaly <> (severity is not null)",
             ),
             {
-                "share_at_most": {
-                    "arguments": {"condition": "is_anomaly", "most": meta["flagged_share"]}
+                "flagged_at_most": {
+                    "arguments": {
+                        "condition": "is_anomaly",
+                        "most": meta["flagged_share"],
+                        "spine": f"ref('label_{name}')",
+                    }
                 }
             },
         ),

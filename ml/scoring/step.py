@@ -91,6 +91,7 @@ def score(
                 schema=schema,
             )
             rows = on.mapped(pending, predict, schema, rows=batch_rows)
+            rows = task.bounded(on, rows, population)
             written = _write(on, run, task, rows, chosen, main)
         branch = prediction_tables.audit_branch(run)
         print(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ml.core.errors import InsighteraError
 from ml.core.sql import identifiers, text
 from ml.core.use_case import is_number
+from ml.engine import Engine, Frame
 from ml.tasks import splits
 from ml.tasks.protocol import Fitted, Judged, Known, Numbers, Output, Rows, Task
 from ml.tasks.splits import Hashes, Indices, Split
@@ -180,6 +181,36 @@ class Anomaly(Task):
             say.planted_section({**measures, **compared}, compared),
             say.usual_section(columns, model.usual()),
         ]
+
+    def bounded(self, on: Engine, rows: Frame, population: int) -> Frame:
+        """In one run at most `flagged_share` of the population is flagged, the most unusual, and
+        one always may be: a week that is unusual for everyone is no list of suspects. Scores stay.
+        """
+        most = max(1, int(float(self.own["flagged_share"]) * population))
+        keys = on.quoted(*self.use_case.entity_keys)
+        given_up = {
+            "is_anomaly": "case when place <= $most then is_anomaly else false end",
+            **{
+                name: f"case when place <= $most then {name} end"
+                for name in ("severity", "anomaly_type", "explanation")
+            },
+        }
+        kept = ", ".join(
+            f"{given_up[name]} as {name}" if name in given_up else on.quoted(name)
+            for name in on.columns(rows)
+        )
+        order = f"is_anomaly desc, anomaly_score desc, z_score desc, {keys}"
+        return on.sql(
+            f"""
+            select {kept}
+            from (
+                select *, row_number() over (order by {order}) as place
+                from scored
+            ) as ranked
+            """,  # noqa: S608
+            {"most": most},
+            scored=rows,
+        )
 
     def factor_values(self, model: Any) -> Mapping[str, Sequence[Any]]:
         usual: Mapping[str, Sequence[Any]] = model.usual()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ml.core.errors import InsighteraError
 from ml.core.use_case import UseCase
-from ml.engine import Frame
+from ml.engine import Engine, Frame
 from ml.tasks.splits import Hashes, Indices, Split, Times
 
 if TYPE_CHECKING:  # most builds train nothing: they start without scikit-learn
@@ -220,6 +220,10 @@ class Task(ABC):
     def counts(self, rows: Rows) -> str:  # noqa: ARG002
         """What the card says of the labels, such as how many are positive."""
         return ""
+
+    def bounded(self, on: Engine, rows: Frame, population: int) -> Frame:  # noqa: ARG002
+        """A run's prediction rows, once all of them are known; `population`: how many might be."""
+        return rows
 
     def factor_values(self, model: Any) -> Mapping[str, Sequence[Any]]:  # noqa: ARG002
         """More of each feature for the factors of a row: name of the JSON field -> one value per

@@ -19,6 +19,7 @@ FILES = (
         f"engine/{name}"
         for name in (
             "composed",
+            "computed_once",
             "matches_whole",
             "plain_text",
             "raw_kind",
@@ -307,3 +308,21 @@ def test_spark_keeps_the_same_rules(spark_session: "SparkSession") -> None:
     ]
     counted = spark_session.sql(orphans(macros("spark", TABLES, "STRING"), TABLES)).collect()
     assert {tuple(row) for row in counted} == COUNTED
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_spark_writes_a_cast_once_however_many_rules_read_it(spark_session: "SparkSession") -> None:
+    """Else a plan grows by every filter, rule and renaming over the casts, until no memory holds it."""
+    wide = table({**LINE, **{f"instant_{n}": ("timestamp", {}) for n in range(10)}})
+    kinds = ", ".join(f"`{column}` string" for column in wide.columns)
+    spark_session.createDataFrame([], kinds).createOrReplaceTempView("wide")
+    checked = macros("spark", {"wide": wide}, "STRING").raw_checked("siakad", "wide")
+    kept = f"select * from ({checked}) where quarantine_reason is null"
+    planned = spark_session.sql(
+        f"select one.* from ({kept}) as one join ({kept}) as two using (line, recorded_at)"
+    )._jdf.queryExecution()
+    spark_session.conf.set("spark.sql.debug.maxToStringFields", 1000)
+    written, optimised = planned.analyzed().toString(), planned.optimizedPlan().toString()
+    assert optimised.count("regexp_replace") <= written.count("regexp_replace") > 0
+    assert len(optimised) < 2 * len(written)

@@ -124,7 +124,9 @@ def test_a_forecast_is_audited_as_one() -> None:
 def test_an_anomaly_is_audited_as_one() -> None:
     severities = {"Low": 0, "High": 99, "Medium": 90}
     found = audit("odd", task="anomaly", severities=severities, flagged_share=0.02)
-    assert {"condition": "is_anomaly", "most": 0.02} in found["share_at_most"]
+    assert [(each["most"], each["condition"]) for each in found["flagged_at_most"]] == [
+        (0.02, "is_anomaly")
+    ]
     assert {"values": ["Low", "Medium", "High"]} in found["accepted_values"]
     assert {"minimum": 0, "maximum": 100} in found["in_range"]
     assert "unique" in found

@@ -31,7 +31,8 @@ use_cases as (
     {%- for name in monitored_use_cases() %}
     select
         '{{ name }}' as use_case,
-        {{ use_case_meta(name).get('horizon_days', 'null') }} as horizon_days
+        {{ use_case_meta(name).get('horizon_days', 'null') }} as horizon_days,
+        {{ 'true' if task_columns(use_case_meta(name).get('task')).label else 'false' }} as has_outcome
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -78,6 +79,7 @@ predictions as (
     select
         use_cases.use_case,
         max(use_cases.horizon_days) as horizon_days,
+        max(case when use_cases.has_outcome then 1 else 0 end) as has_outcome,
         min(history.prediction_timestamp) as first_at
     from use_cases
     left join history on use_cases.use_case = history.use_case
@@ -165,6 +167,7 @@ answers as (
                     || ' % was predicted, ' || {{ rounded_text('outcomes.observed_percent', 1) }}
                     || ' % came (' || cast(outcomes.week_count as string) || ' weeks)'
             when predictions.first_at is null then 'Not known: nothing is predicted yet'
+            when predictions.has_outcome = 0 then 'It has no outcome: people say what was found, by reviews'
             else
                 'Not known yet: the first predictions are of '
                 || cast(cast(predictions.first_at as date) as string)
