@@ -14,6 +14,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+import pyarrow as pa
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -93,23 +94,25 @@ def _width(columns: Sequence[Column]) -> int:
     return sum(widths) + 3 * len(columns) + 1
 
 
-def give(rows: Sequence[Row], form: Format) -> None:
+def give(rows: pa.Table | Sequence[Row], form: Format) -> None:
     """Rows to standard output, for a machine: a JSON array, or CSV with a header."""
     sys.stdout.write(as_json(rows) if form is Format.json else as_csv(rows))
 
 
-def as_json(rows: Sequence[Row]) -> str:
+def as_json(rows: pa.Table | Sequence[Row]) -> str:
     """An array of objects; instants and dates as ISO 8601."""
-    return json.dumps(rows, indent=2, default=_plain, ensure_ascii=False, allow_nan=False) + "\n"
+    listed = rows.to_pylist() if isinstance(rows, pa.Table) else rows
+    return json.dumps(listed, indent=2, default=_plain, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def as_csv(rows: pa.Table | Sequence[Row]) -> str:
     """A header and a line per row; what is missing is empty, lists and objects are JSON."""
     out = io.StringIO()
-    names = list(rows[0]) if rows else []
+    listed = rows.to_pylist() if isinstance(rows, pa.Table) else rows
+    names = rows.column_names if isinstance(rows, pa.Table) else list(rows[0]) if rows else []
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
-    for row in rows:
+    for row in listed:
         writer.writerow([_flat(row[name]) for name in names])
     return out.getvalue()
 
@@ -144,6 +147,17 @@ def points(difference: float | None) -> str:
     return "" if difference is None else f"{100 * difference:+.1f}"
 
 
+def numbers(values: Sequence[float | None], *, signed: bool = False) -> list[str]:
+    """Numbers of one kind as a person reads them: all to as many decimals as the largest asks for."""
+    most = max((abs(value) for value in values if value is not None), default=0.0)
+    decimals = next((n for n, least in enumerate((10, 1, 0.1)) if most >= least), 3)
+    sign = "+" if signed else ""
+    return [
+        "" if value is None else f"{round(value, decimals) + 0.0:{sign},.{decimals}f}"
+        for value in values
+    ]
+
+
 def day(instant: datetime | None) -> str:
     """The date of an instant."""
     return "" if instant is None else f"{instant:%Y-%m-%d}"
@@ -155,9 +169,21 @@ def reason(contributing_factors: str | None) -> str:
     raising = [factor for factor in factors if factor["contribution"] > 0]
     if not raising:
         return "nothing in particular"
-    most = max(raising, key=lambda factor: factor["contribution"])
-    label, unit = words_of(most["feature"])
-    return f"{label}: {value_in_words(most['value'], unit)}"
+    return _said(max(raising, key=lambda factor: factor["contribution"]))
+
+
+def strongest(contributing_factors: str | None) -> str:
+    """What moves a prediction most, up or down, in plain words."""
+    factors = json.loads(contributing_factors or "[]")
+    moving = [factor for factor in factors if factor["contribution"]]
+    if not moving:
+        return "nothing in particular"
+    return _said(max(moving, key=lambda factor: abs(factor["contribution"])))
+
+
+def _said(factor: Mapping[str, Any]) -> str:
+    label, unit = words_of(factor["feature"])
+    return f"{label}: {value_in_words(factor['value'], unit)}"
 
 
 def value_in_words(value: Any, unit: str = "") -> str:

@@ -10,6 +10,8 @@ ENTITY_KEYS = "insightera.entity-keys"  # table properties that scoring sets
 OUTCOME = "insightera.outcome"
 USE_CASE = "insightera.use-case"
 ROLES = "insightera.roles"  # of the task's own columns: `ml.tasks.protocol.Output`
+UNITS = "insightera.units"  # of those that have one
+SHARE = "0 to 1"  # the unit of a probability
 # Beside keys, attributes and the task's own columns, every prediction has these.
 ENVELOPE = (
     *("contributing_factors", "feature_timestamp", "feature_hash"),
@@ -62,9 +64,50 @@ def roles(table: str) -> dict[str, str]:
     }
 
 
+def units(table: str) -> dict[str, str]:
+    """The units of the task's own columns. A table that an older version of the project began has
+    those of its score and its probability.
+    """
+    held = lake.properties(table)
+    if UNITS in held:
+        return dict(json.loads(held[UNITS]))
+    known = {f"{outcome(table)}_probability": SHARE, "risk_score": "0 to 100"}
+    return {name: unit for name, unit in known.items() if name in roles(table)}
+
+
 def column(table: str, role: str) -> str | None:
     """The first column of that role, None where the task has none."""
     return next((name for name, what in roles(table).items() if what == role), None)
+
+
+def entity(table: str) -> tuple[str, ...]:
+    """The entity's own keys: without what else an answer is about, such as its target period."""
+    about = {column(table, "target"), column(table, "horizon")}
+    return tuple(key for key in entity_keys(table) if key not in about)
+
+
+def subject(table: str) -> tuple[str, ...]:
+    """What two predictions share that answer one question: the entity and its target. The horizon
+    shrinks as the target comes nearer.
+    """
+    horizon = column(table, "horizon")
+    return tuple(key for key in entity_keys(table) if key != horizon)
+
+
+def measure(table: str) -> str:
+    """The column that two predictions are compared by: the score where there is one, but of a
+    probability the probability itself.
+    """
+    value, score = column(table, "value"), column(table, "score")
+    if value is not None and units(table).get(value) == SHARE:
+        return value
+    chosen = score or value
+    if chosen is None:
+        raise InsighteraError(
+            f"{lake.NAMESPACE}.{table} holds neither a value nor a score: its property {ROLES} is "
+            "not as scoring writes it. Run `make build` again with this version of the project."
+        )
+    return chosen
 
 
 def own_columns(table: str) -> frozenset[str]:
@@ -77,15 +120,26 @@ def tables() -> list[str]:
     return [name for name in lake.tables() if ENTITY_KEYS in lake.properties(name)]
 
 
-def only() -> str:
-    """The prediction table, where there is one. Raises InsighteraError, which lists them, where none
-    or several are.
+def named(name: str = "") -> str:
+    """The prediction table of that name or of the use case of that name; without a name the only
+    one.
+
+    Raises InsighteraError, which names those there are, where it is none of them or there are
+    several.
     """
-    held = tables()
-    if len(held) == 1:
-        return held[0]
-    raise InsighteraError(
-        f"There are several prediction tables; name one with --table: {', '.join(sorted(held))}."
-        if held
-        else "Nothing is predicted here yet: `make build` makes the first predictions."
-    )
+    cases = {table: lake.properties(table).get(USE_CASE, "") for table in tables()}
+    if not cases:
+        raise InsighteraError(
+            "Nothing is predicted here yet: `make build` makes the first predictions."
+        )
+    if name in cases:
+        return name
+    of_case = [table for table, case in cases.items() if name in ("", case)]
+    if len(of_case) == 1:
+        return of_case[0]
+    there = ", ".join(f"{table} ({case})" if case else table for table, case in cases.items())
+    if not name:
+        raise InsighteraError(
+            f"There are several prediction tables. Name one of them, or its use case: {there}."
+        )
+    raise InsighteraError(f"No prediction table or use case {name!r}. There are: {there}.")

@@ -64,23 +64,43 @@ def latest(on: engine.Engine, table: str, *, as_of: datetime | None, **choice: A
 
 
 def diff(table: str, before: str, after: str, *, min_change: float = 0.0) -> pa.Table:
-    """What changed between two times or snapshot ids: one row per entity that differs, the largest
-    change first, then who appeared or vanished. `min_change`: leave out whose probability moved by
-    less.
+    """What changed between two times or snapshot ids: one row per entity, and target where it has
+    one, that differs, the largest change first, then what appeared or vanished.
 
-    Columns: the entity's keys, `change` (appeared | vanished | changed), category and probability
-    before and after, and `probability_delta`, after minus before.
+    What is compared is `prediction_tables.measure`, and the category where there is one.
+    `min_change`: leave out what moved by less, in the measure's unit. Of a target that is predicted
+    again as it comes nearer, the newest prediction counts.
+
+    Columns: the keys, `change` (appeared | vanished | changed), `<column>_before` and
+    `<column>_after` of category and measure, and `<measure>_delta`, after minus before.
     """
-    keys = prediction_tables.entity_keys(table)
-    probability = identifier(f"{prediction_tables.outcome(table)}_probability")
-    columns = ",\n".join(
-        f"coalesce(b.{identifier(k)}, a.{identifier(k)}) as {identifier(k)}" for k in keys
+    keys = prediction_tables.subject(table)
+    measure = prediction_tables.measure(table)
+    category = prediction_tables.column(table, "category")
+    compared = [category, measure] if category else [measure]
+    moved, delta = identifier(measure), identifier(f"{measure}_delta")
+    columns = ", ".join(f"coalesce(b.{each}, a.{each}) as {each}" for each in map(identifier, keys))
+    pairs = ", ".join(
+        f"b.{identifier(name)} as {identifier(f'{name}_before')}, "
+        f"a.{identifier(name)} as {identifier(f'{name}_after')}"
+        for name in compared
+    )
+    differs = " or ".join(
+        f"b.{identifier(name)} is distinct from a.{identifier(name)}" for name in compared
+    )
+    newest = (
+        f"qualify row_number() over (partition by {identifiers(keys)} "
+        f"order by {prediction_tables.LATEST} desc) = 1"
     )
     with duckdb.connect() as connection:
-        connection.register("before", _at(table, before))
-        connection.register("after", _at(table, after))
+        connection.register("rows_before", _at(table, before))
+        connection.register("rows_after", _at(table, after))
         return connection.execute(
             f"""
+            with before as (from rows_before {newest}),
+
+            after as (from rows_after {newest})
+
             select
                 {columns},
                 case
@@ -88,28 +108,22 @@ def diff(table: str, before: str, after: str, *, min_change: float = 0.0) -> pa.
                     when a.run_id is null then 'vanished'
                     else 'changed'
                 end as change,
-                b.risk_category as category_before,
-                a.risk_category as category_after,
-                b.{probability} as probability_before,
-                a.{probability} as probability_after,
-                a.{probability} - b.{probability} as probability_delta
+                {pairs},
+                a.{moved} - b.{moved} as {delta}
             from before as b
             full join after as a using ({identifiers(keys)})
-            where (
-                b.risk_category is distinct from a.risk_category
-                or b.{probability} is distinct from a.{probability}
-            )
-            and coalesce(abs(probability_delta) >= $least, true)
-            order by abs(probability_delta) desc nulls last, {identifiers(keys)}
+            where ({differs} or b.run_id is null or a.run_id is null)
+            and coalesce(abs({delta}) >= $least, true)
+            order by abs({delta}) desc nulls last, {identifiers(keys)}
             """,  # noqa: S608
             {"least": min_change},
         ).to_arrow_table()
 
 
 def history(table: str, entity: str) -> pa.Table:
-    """Every prediction published for one entity, oldest first. Several keys are separated by `/`;
-    within one of them `/` is written `%2F`, and `%` is `%25`."""
-    keys = prediction_tables.entity_keys(table)
+    """Every prediction published for one entity, target by target, oldest first. Several keys are
+    separated by `/`; within one of them `/` is written `%2F`, and `%` is `%25`."""
+    keys = prediction_tables.entity(table)
     values = entity.split("/", len(keys) - 1)
     if len(values) != len(keys):
         raise InsighteraError(
@@ -122,11 +136,12 @@ def history(table: str, entity: str) -> pa.Table:
     if rows.num_rows == 0:
         raise InsighteraError(
             f"{lake.NAMESPACE}.{table} has no prediction for {entity!r}. "
-            "`insightera predictions show` lists the entities it has."
+            f"`insightera predictions show {table}` lists the entities it has."
         )
+    first = identifiers(prediction_tables.subject(table))
     with duckdb.connect() as connection:
         connection.register("predictions", rows)
-        ordered = f"from predictions order by {prediction_tables.LATEST}"
+        ordered = f"from predictions order by {first}, {prediction_tables.LATEST}"
         return connection.execute(ordered).to_arrow_table()
 
 

@@ -316,11 +316,13 @@ def _write(
 def _properties(task: Task) -> dict[str, str]:
     """What the table says of itself, for those who read it without the project."""
     roles = {output.name: output.role for output in task.outputs()}
+    units = {output.name: output.unit for output in task.outputs() if output.unit}
     return {
         prediction_tables.ENTITY_KEYS: json.dumps(task.answer_keys),
         prediction_tables.OUTCOME: task.use_case.outcome,
         prediction_tables.USE_CASE: task.use_case.name,
         prediction_tables.ROLES: json.dumps(roles),
+        prediction_tables.UNITS: json.dumps(units),
     }
 
 

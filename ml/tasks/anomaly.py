@@ -77,7 +77,7 @@ class Anomaly(Task):
             Output("z_score", pa.float64(), "value", "standard deviations"),
             Output("is_anomaly", pa.bool_(), "flag"),
             Output("severity", pa.string(), "category"),
-            Output("explanation", pa.string(), "detail"),
+            Output("explanation", pa.string(), "reason"),
         )
 
     def output_sql(self) -> Mapping[str, str]:

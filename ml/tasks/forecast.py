@@ -89,7 +89,7 @@ class Forecast(Task):
             Output(f"forecasted_{outcome}", pa.float64(), "value", self.unit),
             Output(f"{outcome}_lower", pa.float64(), "lower", self.unit),
             Output(f"{outcome}_upper", pa.float64(), "upper", self.unit),
-            Output("interval_level", pa.float64(), "detail", "0 to 1"),
+            Output("interval_level", pa.float64(), "level", "0 to 1"),
         )
 
     def output_sql(self) -> Mapping[str, str]:

@@ -26,8 +26,9 @@ Numbers = Mapping[str, NDArray[Any]]  # what a model says of some rows: an array
 @dataclass(frozen=True)
 class Output:
     """A column of the answers. Its role is what others go by: `value` (what is asked, as a number),
-    `lower` and `upper` (of its interval), `score` (0 to 100, what a list is sorted by), `category`,
-    `flag`, `target` and `horizon` (what the answer is about beside the entity), `detail`.
+    `lower`, `upper` and `level` (of its interval), `score` (0 to 100, what a list is sorted by),
+    `category`, `flag`, `reason` (why, in words), `target` and `horizon` (what the answer is about
+    beside the entity), `detail`.
     """
 
     name: str

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from ml.cli import dashboard_server, dashboards
+from ml.cli import dashboard_files, dashboard_server
 from ml.core.errors import InsighteraError
 
 sys.path.insert(0, str(PROJECT / "superset"))
@@ -41,7 +41,7 @@ def change(path: Path, edit: Callable[[dict], object]) -> None:
 
 @pytest.mark.slow
 def test_dashboards_agree_with_the_project(manifest: Path) -> None:
-    files, problems = dashboards.check(manifest=manifest)
+    files, problems = dashboard_files.check(manifest=manifest)
     assert problems == []
     assert files > 20
 
@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_named_with_its_file(
     copied: Path, manifest: Path, file: str, edit: Callable[[dict], object], expected: str
 ) -> None:
     change(copied / file, edit)
-    problems = dashboards.check(copied, manifest)[1]
+    problems = dashboard_files.check(copied, manifest)[1]
     assert [p for p in problems if p.startswith(f"{file}: ") and expected in p], problems
 
 
@@ -130,7 +130,7 @@ def test_renamed_model_column_is_named_with_the_dataset(manifest: Path, tmp_path
     columns = content["nodes"]["model.insightera.report_enrolment"]["columns"]
     columns["students"] = columns.pop("student_count")
     renamed.write_text(json.dumps(content))
-    problems = dashboards.check(manifest=renamed)[1]
+    problems = dashboard_files.check(manifest=renamed)[1]
     assert problems == [
         "datasets/INSIGHTERA/report_enrolment.yaml: model report_enrolment has no column student_count"
     ]
@@ -139,7 +139,7 @@ def test_renamed_model_column_is_named_with_the_dataset(manifest: Path, tmp_path
 @pytest.mark.slow
 def test_exposures_and_dashboards_name_one_another(copied: Path, manifest: Path) -> None:
     (copied / "dashboards/dropout_risk.yaml").rename(copied / "dashboards/risk_of_dropout.yaml")
-    problems = dashboards.check(copied, manifest)[1]
+    problems = dashboard_files.check(copied, manifest)[1]
     assert (
         "models/reporting/_exposures.yml: exposure dropout_risk names no dashboard: superset/dashboards/dropout_risk.yaml does not exist"
         in problems

@@ -1,0 +1,69 @@
+"""`insightera features`: what was known of a student."""
+
+from typing import Annotated
+
+import typer
+
+from ml.cli import screen
+from ml.cli.screen import Column, Format, Row
+from ml.cli.terminal import FormatOption, OutOption, console, given
+
+app = typer.Typer(help="Look at features.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Look at features."""
+
+
+@app.command("get")
+def get(
+    nim: Annotated[str, typer.Argument(help="Student number.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Instant, UTC; default: now.")] = "",
+    out: OutOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Every feature of one student as valid at an instant, with when it could be known."""
+    from ml.features.store import lookup
+
+    found = {name: rows.to_pylist() for name, rows in lookup(nim, as_of).items()}
+    cells = [
+        {"table": name, "column": column, "value": value}
+        for name, rows in found.items()
+        for row in rows
+        for column, value in row.items()
+    ]
+    if given(cells, out, form):
+        return
+    for name, rows in found.items():
+        if rows:
+            _show(name, nim, rows[0])
+        else:
+            console.print(f"[bold]{name}[/]: nothing known then.\n")
+
+
+def _show(name: str, nim: str, row: Row) -> None:
+    from ml.features.store import AUDIT
+
+    shown = [column for column in row if column not in AUDIT and column != "nim"]
+    words = [screen.words_of(column) for column in shown]
+    values = [
+        screen.value_in_words(row[column], unit)
+        for column, (_, unit) in zip(shown, words, strict=True)
+    ]
+    console.print(
+        f"[bold]{name}[/], {nim}: since {screen.day(row['valid_from'])}, newest record of "
+        f"{screen.day(row['feature_timestamp']) or 'no day'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    columns = [
+        Column("feature", shown),
+        Column("value", values),
+        Column("what it is", [_with_unit(*both) for both in words], is_text=True),
+    ]
+    screen.show(console, "", columns, len(shown))
+
+
+def _with_unit(label: str, unit: str) -> str:
+    return label if unit in ("", "share", "category") else f"{label} ({unit})"
