@@ -39,11 +39,13 @@ app.add_typer(models, name="models")
 app.add_typer(anomalies.app, name="anomalies")
 app.add_typer(dashboards, name="dashboards")
 app.add_typer(use_cases.app, name="use-cases", no_args_is_help=True)
+app.add_typer(use_cases.new, name="new")
 
 console = Console()
 errors = Console(stderr=True)
-DEFAULT_TABLE = "student_dropout_risk"
-TableOption = Annotated[str, typer.Option("--table", help="Prediction table in the lake.")]
+TableOption = Annotated[
+    str, typer.Option("--table", help="Prediction table in the lake; default: the only one.")
+]
 OutOption = Annotated[
     Path | None,
     typer.Option("--out", help="Write to this .parquet, .csv or .json; - is the screen, as CSV."),
@@ -256,7 +258,7 @@ def predictions_show(
     branch: Annotated[str, typer.Option(help="As on this branch, e.g. a refused audit.")] = "",
     out: OutOption = None,
     form: FormatOption = Format.table,
-    table: TableOption = DEFAULT_TABLE,
+    table: TableOption = "",
 ) -> None:
     """Each entity's latest prediction: now, at an instant, in a snapshot, or on a branch."""
     from ml.lake import prediction_tables
@@ -264,6 +266,7 @@ def predictions_show(
 
     if sum(bool(choice) for choice in (as_of, snapshot, branch)) > 1:
         raise InsighteraError("Give one of --as-of, --snapshot and --branch, not several.")
+    table = table or prediction_tables.only()
     rows = library.show(
         table, as_of=as_of or None, snapshot=snapshot or None, branch=branch or None
     )
@@ -330,7 +333,7 @@ def predictions_diff(
     ] = 0.0,
     out: OutOption = None,
     form: FormatOption = Format.table,
-    table: TableOption = DEFAULT_TABLE,
+    table: TableOption = "",
 ) -> None:
     """Who appeared, vanished or changed between two instants or snapshots, the largest change
     first.
@@ -338,6 +341,7 @@ def predictions_diff(
     from ml.lake import prediction_tables
     from ml.publishing import predictions as library
 
+    table = table or prediction_tables.only()
     rows = library.diff(table, before, after, min_change=min_change)
     keys = prediction_tables.entity_keys(table)
     changes = rows["change"].to_pylist()
@@ -370,12 +374,13 @@ def predictions_history(
     entity: Annotated[str, typer.Argument(metavar="NIM", help="Student number.")],
     out: OutOption = None,
     form: FormatOption = Format.table,
-    table: TableOption = DEFAULT_TABLE,
+    table: TableOption = "",
 ) -> None:
     """Every prediction ever published for one entity, oldest first."""
     from ml.lake import prediction_tables
     from ml.publishing import predictions as library
 
+    table = table or prediction_tables.only()
     rows = library.history(table, entity)
     name = f"{prediction_tables.outcome(table)}_probability"
     every = rows[name].to_pylist()
@@ -409,11 +414,13 @@ def predictions_rollback(
         str, typer.Option(help="Snapshot to go back to; default: the publication before.")
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    table: TableOption = DEFAULT_TABLE,
+    table: TableOption = "",
 ) -> None:
     """Take `main` back to an earlier publication. Nothing is deleted; it leaves a receipt."""
     from ml import publishing
+    from ml.lake import prediction_tables
 
+    table = table or prediction_tables.only()
     if not yes:
         typer.confirm(
             f"Move main of {table} back to {snapshot or 'the publication before'}?", abort=True

@@ -75,3 +75,17 @@ def own_columns(table: str) -> frozenset[str]:
 def tables() -> list[str]:
     """The prediction tables in the lake."""
     return [name for name in lake.tables() if ENTITY_KEYS in lake.properties(name)]
+
+
+def only() -> str:
+    """The prediction table, where there is one. Raises InsighteraError, which lists them, where none
+    or several are.
+    """
+    held = tables()
+    if len(held) == 1:
+        return held[0]
+    raise InsighteraError(
+        f"There are several prediction tables; name one with --table: {', '.join(sorted(held))}."
+        if held
+        else "Nothing is predicted here yet: `make build` makes the first predictions."
+    )
