@@ -44,7 +44,7 @@ class Asked:
 
 
 def evaluate_uiuc(folder: Path) -> list[dict[str, Any]]:
-    """Rows of use case, measure, value, baseline (its name and value), coverage."""
+    """Rows of use case, measure, value, baseline (its name and value), coverage, width."""
     table = pd.read_parquet(folder / "enrolment.parquet")
     found = []
     for name, keys, estimator, grid in (
@@ -65,6 +65,7 @@ def evaluate_uiuc(folder: Path) -> list[dict[str, Any]]:
                 "baseline": f"{baseline.name}: {baseline.mae:.2f}",
                 "skill": baseline.skill,
                 "coverage": measures["coverage"],
+                "width": measures["interval_width"],
                 "rows": baseline.rows,
             }
             for baseline in forecast_measures.against(answers)
