@@ -496,9 +496,10 @@ Where a baseline is as good or better:
 
 ## Planted faults
 
-A row of the demo belongs to a fault where at least half of the fault lies in the {WINDOW_DAYS} days before its cutoff; rows with less of one are
-neither right nor wrong, and so are those of the student beside whom a proxy signed in: the data do not tell which of the two was there. A week's list has one row in fifty, so it cannot hold all faults of a week in which several lie, as they do at the
-demo's end.
+A row of the demo belongs to a fault where at least half of the fault lies in the {WINDOW_DAYS} days before its cutoff; rows with less of
+one are neither right nor wrong, and so are those of the student beside whom a proxy signed in: the data do not tell which of the
+two was there. A week's list has one row in fifty, so it cannot hold all faults of a week in which several lie, as they do at the
+demo's end. There are few faults: one more or less of seven is 14 %.
 
 {faults}
 
