@@ -16,6 +16,10 @@ NUMBERS = {
     "retrain": ("max_age_days",),
 }
 MAY_LACK = {"split": "", "known_ahead": ()}  # common fields, and what stands for them
+TEXTS = ("task", "outcome", "estimator", "output_table", "attributes_from")
+LISTS = ("entity_keys", "features", "mandatory", "excluded", "attributes", "known_ahead")
+NOT_EMPTY = ("entity_keys", "features")
+MAPPINGS = ("grid", "promotion", "retrain")
 AT_LEAST = {"horizon_days": 1, "max_features": 1, "cv_folds": 2, "max_rows": 1}  # whole numbers
 
 
@@ -67,6 +71,7 @@ class UseCase:
                 f"label_{name}: meta.use_case misses {missing}. The fields are described in "
                 "docs/use-cases.md."
             )
+        _check_shapes(f"label_{name}: meta.use_case", MAY_LACK | dict(meta))
         refused = sorted(set(meta["mandatory"]) & set(protected))
         if refused:
             raise InsighteraError(
@@ -80,6 +85,24 @@ class UseCase:
         }
         own = {key: value for key, value in meta.items() if key not in common}
         return cls(name=name, protected=protected, own=own, **lists)
+
+
+def _check_shapes(where: str, meta: Mapping[str, Any]) -> None:
+    """Texts, lists and mappings are that, before anything reads them."""
+    for key in TEXTS:
+        if not isinstance(meta[key], str) or not meta[key]:
+            raise InsighteraError(f"{where}.{key} is {meta[key]!r}; write a text.")
+    for key in LISTS:
+        held = meta[key]
+        texts = isinstance(held, list | tuple) and all(isinstance(name, str) for name in held)
+        if not texts or (key in NOT_EMPTY and not held):
+            raise InsighteraError(f"{where}.{key} is {held!r}; write a list of names.")
+    for key in MAPPINGS:
+        if not isinstance(meta[key], Mapping):
+            raise InsighteraError(f"{where}.{key} is {meta[key]!r}; write a mapping.")
+    for key, values in meta["grid"].items():
+        if not isinstance(values, list) or not values:
+            raise InsighteraError(f"{where}.grid.{key} is {values!r}; write a list of values.")
 
 
 def _check_values(where: str, meta: Mapping[str, Any]) -> None:

@@ -59,6 +59,7 @@ def score(
     task = tasks.of(run.use_case(name))
     use_case = task.use_case
     with engine.opened(connection) as on:
+        task.refuse_lacking(on.columns(spine))
         schema = output_schema(on, task, spine, attributes)
         chosen = registry.champion_entry(name)
         if chosen is None:

@@ -17,6 +17,7 @@ from ml.tasks.protocol import Fitted, Judged, Known, Numbers, Output, Rows, Task
 from ml.tasks.splits import Hashes, Indices, Split
 
 MOST_FLAGGED = 0.5
+PERIODS = ("day", "week", "month", "year")
 
 
 class Anomaly(Task):
@@ -43,6 +44,15 @@ class Anomaly(Task):
             )
         if not isinstance(self.own["domain"], str) or not self.own["domain"]:
             raise InsighteraError(f"{where}.domain is {self.own['domain']!r}; name one.")
+        if self.own["period"] not in PERIODS:
+            raise InsighteraError(
+                f"{where}.period is {self.own['period']!r}; use one of {', '.join(PERIODS)}."
+            )
+        types = self.own["types"]
+        if not isinstance(types, Mapping) or not all(isinstance(n, str) for n in types.values()):
+            raise InsighteraError(
+                f"{where}.types is {types!r}; write what kind of anomaly each feature is a sign of."
+            )
         bounds = self.own["severities"]
         wrong = not isinstance(bounds, Mapping) or not bounds
         if wrong or not all(is_number(bound) and 0 <= bound <= 100 for bound in bounds.values()):
@@ -55,16 +65,13 @@ class Anomaly(Task):
                 f"{where}.severities is {dict(bounds)}: bounds are distinct, and the lowest is 0."
             )
 
-    def check_estimator(self) -> None:
-        from sklearn.model_selection import ParameterGrid
-
+    def check_grid(self, grid: Sequence[Mapping[str, Any]]) -> None:
         from ml.tasks import detecting
 
-        grid = list(ParameterGrid(dict(self.use_case.grid)))
         if len(grid) > 1:
             raise InsighteraError(
-                f"{self.use_case.where}.grid has {len(grid)} points; without a label nothing can "
-                "choose among them. Leave one."
+                f"the grid has {len(grid)} points, and without a label nothing can choose among "
+                "them. Leave one."
             )
         detecting.estimator(self.use_case.estimator, **grid[0])
 

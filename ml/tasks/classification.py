@@ -1,6 +1,6 @@
 """Will it happen? A calibrated probability of label 1, its band, and what moves it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -40,12 +40,10 @@ class Classification(Task):
     def check(self) -> None:
         check_thresholds(f"{self.use_case.where}.thresholds", self.own["thresholds"])
 
-    def check_estimator(self) -> None:
-        from sklearn.model_selection import ParameterGrid
-
+    def check_grid(self, grid: Sequence[Mapping[str, Any]]) -> None:
         from ml.tasks import estimators
 
-        for parameters in ParameterGrid(dict(self.use_case.grid)):
+        for parameters in grid:
             estimators.estimator(self.use_case.estimator, **parameters)
 
     @property

@@ -23,6 +23,7 @@ from ml.core.errors import InsighteraError
 from ml.core.sql import text
 from ml.core.use_case import is_number
 from ml.engine.protocol import key_text
+from ml.tasks.anomaly import PERIODS
 from ml.tasks.estimators import SEED, as_floats, as_strings
 from ml.tasks.splits import Hashes, TooLittleDataError, judges, mixed
 
@@ -50,7 +51,6 @@ NORMAL_MAD = 1.4826  # a normal distribution's standard deviation by its median 
 FARTHEST = 1e6  # of a scaled value: what detectors still compute with
 SALIENT = 5
 SAID = 3  # columns in a sentence
-PERIODS = ("day", "week", "month", "year")
 Floats = NDArray[np.float64]
 Words = Callable[[str], tuple[str, str]]  # a feature's label and unit
 

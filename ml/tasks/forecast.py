@@ -1,6 +1,6 @@
 """How much will it be? A number for a target period, with an interval measured on later time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,6 +31,13 @@ class Forecast(Task):
     fields = ("interval", "baselines", "non_negative", "unit", "totals")
     may_lack: ClassVar = {"totals": ()}
     target_columns = ("target_period", "horizon")
+    target_rules: ClassVar = {
+        "target_period": ("target_period is not null", "a period"),
+        "horizon": (
+            "try_cast(horizon as double) >= 1 and try_cast(horizon as double) % 1 = 0",
+            "a whole number from 1 up",
+        ),
+    }
     matures = "matures_at"
     label_words = "a finite number (not below 0 where `non_negative`) or NULL"
     greater_is_better: ClassVar = {
@@ -53,7 +60,8 @@ class Forecast(Task):
                 f"{where}.non_negative is {self.own['non_negative']!r}; write true or false."
             )
         known = self.own["baselines"]
-        if not isinstance(known, Mapping) or not known:
+        named = isinstance(known, Mapping) and all(isinstance(name, str) for name in known.values())
+        if not named or not known:
             raise InsighteraError(
                 f"{where}.baselines is {known!r}; name the columns that are naive forecasts, such "
                 "as {last_value: active_students}: a forecast must beat them."
@@ -63,16 +71,24 @@ class Forecast(Task):
                 f"{where}.max_features is {self.use_case.max_features}; mandatory features, "
                 f"baselines and what is known ahead are {len(self._always())}."
             )
-        self.unit = str(self.own["unit"])
+        if not isinstance(self.own["unit"], str):
+            raise InsighteraError(f"{where}.unit is {self.own['unit']!r}; write a text.")
+        totals = self.own["totals"]
+        if not isinstance(totals, list | tuple) or not all(
+            type(periods) is int and periods > 1 for periods in totals
+        ):
+            raise InsighteraError(
+                f"{where}.totals is {totals!r}; write a list of how many periods are summed, such as "
+                "[3, 12]."
+            )
+        self.unit = self.own["unit"]
         floor = " and try_cast(label as double) >= 0" if self.own["non_negative"] else ""
         self.label_rule = f"abs(try_cast(label as double)) < 1e300{floor}"
 
-    def check_estimator(self) -> None:
-        from sklearn.model_selection import ParameterGrid
-
+    def check_grid(self, grid: Sequence[Mapping[str, Any]]) -> None:
         from ml.tasks import estimators
 
-        for parameters in ParameterGrid(dict(self.use_case.grid)):
+        for parameters in grid:
             estimators.estimator(self.use_case.estimator, regressor=True, **parameters)
 
     @property

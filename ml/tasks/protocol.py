@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ml.core.errors import InsighteraError
 from ml.core.use_case import UseCase
 from ml.engine import Engine, Frame
-from ml.tasks.splits import Hashes, Indices, Split, Times
+from ml.tasks.splits import SPLITS, Hashes, Indices, Split, Times
 
 if TYPE_CHECKING:  # most builds train nothing: they start without scikit-learn
     from ml.tasks.selection import Selection
@@ -100,6 +100,8 @@ class Task(ABC):
     label_type: ClassVar[str] = "double"  # SQL
     label_rule: str  # SQL: whether `label`, not NULL, is one
     label_words: ClassVar[str]  # what it must be
+    # column of `target_columns` -> SQL of whether its value is one, and what it must be
+    target_rules: ClassVar[Mapping[str, tuple[str, str]]] = {}
     matures: ClassVar[str] = ""  # column of the spine; empty: `horizon_days` after the cutoff
     greater_is_better: ClassVar[Mapping[str, bool]]  # of each measure that may decide
     learned_by: ClassVar[tuple[str, ...]] = ()  # own modules under `ml/` that a version depends on
@@ -124,6 +126,11 @@ class Task(ABC):
                 f"{use_case.where}.promotion.metric is {metric!r}; {self.kind} knows "
                 f"{', '.join(self.greater_is_better)}."
             )
+        if use_case.split and use_case.split not in SPLITS:
+            raise InsighteraError(
+                f"{use_case.where}.split is {use_case.split!r}; use one of {', '.join(SPLITS)}, or "
+                "leave it out."
+            )
         self.check()
 
     @property
@@ -141,13 +148,39 @@ class Task(ABC):
         """Columns that the spine has beside entity keys, cutoff and label."""
         return (*self.target_columns, *self.use_case.known_ahead)
 
+    def refuse_lacking(self, spine: Sequence[str], *also: str) -> None:
+        """Raise InsighteraError where the spine, whose columns are given, lacks one that is asked
+        for in every build, or one of `also`.
+        """
+        wanted = {*self.use_case.entity_keys, "cutoff", *self.beside, *also}
+        missing = sorted(wanted - set(spine))
+        if missing:
+            told = [name for name in missing if name in self.use_case.known_ahead]
+            where = f" ({told} of meta.use_case.known_ahead)" if told else ""
+            raise InsighteraError(
+                f"label_{self.use_case.name} lacks the columns {missing}{where}; it has "
+                f"{list(spine)}."
+            )
+
     @abstractmethod
     def check(self) -> None:
         """The task's own fields."""
 
-    @abstractmethod
     def check_estimator(self) -> None:
         """What only scikit-learn can tell: the estimator and its grid."""
+        from sklearn.model_selection import ParameterGrid
+
+        grid = list(ParameterGrid(dict(self.use_case.grid)))
+        try:
+            self.check_grid(grid)
+        except InsighteraError as error:
+            raise InsighteraError(
+                f"{self.use_case.where}.estimator or its grid: {error}"
+            ) from error
+
+    @abstractmethod
+    def check_grid(self, grid: Sequence[Mapping[str, Any]]) -> None:
+        """Whether the task can use the estimator at each point of the grid."""
 
     @abstractmethod
     def outputs(self) -> tuple[Output, ...]:

@@ -25,6 +25,7 @@ def matured(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Rows:
     """
     use_case = task.use_case
     labelled = _labelled(on, spine, task, as_of)
+    _refuse_targets(on, labelled, task)
     refused = on.count(labelled, "not is_label")
     if refused:
         raise InsighteraError(
@@ -96,13 +97,7 @@ def training_set(
 def _labelled(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Frame:
     """The rows with a label, its type the task's, and whether it is one; `entity_hash`."""
     keys = list(task.use_case.entity_keys)
-    own = [name for name in (task.label, task.matures) if name]
-    found = on.columns(spine)
-    missing = sorted({*keys, "cutoff", *task.beside, *own} - set(found))
-    if missing:
-        raise InsighteraError(
-            f"label_{task.use_case.name} lacks the columns {missing}; it has {found}."
-        )
+    task.refuse_lacking(on.columns(spine), *filter(None, (task.label, task.matures)))
     given = [f"{name} is not null" for name in ("cutoff", *map(on.quoted, keys))]
     if task.label:
         given.append(f"{task.label} is not null")
@@ -122,6 +117,16 @@ def _labelled(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Frame:
     bound = {} if task.label else {"as_of": as_of.isoformat(sep=" ")}
     query = f"select {', '.join(columns)} from spine where {' and '.join(given)}"  # noqa: S608
     return on.kept(query, bound, spine=spine)
+
+
+def _refuse_targets(on: Engine, labelled: Frame, task: Task) -> None:
+    for column, (rule, words) in task.target_rules.items():
+        refused = on.count(labelled, f"not coalesce({rule}, false)")
+        if refused:
+            raise InsighteraError(
+                f"models/labels/label_{task.use_case.name}.sql: `{column}` must be {words}; "
+                f"{refused:,} rows hold something else."
+            )
 
 
 def _last_hash(most: int | None) -> str:
@@ -164,9 +169,9 @@ def _refuse_early(known: Any, cutoffs: Any, task: Task, as_of: datetime) -> None
             f"{as_of:%Y-%m-%d %H:%M} (first cutoff {cutoffs[early].min()}). Leave the label NULL "
             "until it can be known."
         )
-    backward = known < cutoffs
-    if backward.any():
+    backward = known <= cutoffs
+    if task.matures and backward.any():
         raise InsighteraError(
             f"label_{task.use_case.name}: {int(backward.sum())} rows are known before they are "
-            f"asked: `{task.matures}` must not lie before `cutoff`."
+            f"asked: `{task.matures}` must lie after `cutoff`."
         )

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import numpy as np
@@ -39,14 +39,19 @@ class University:
     """Tables on `connection`: label_student_dropout, academic, engagement, demographic."""
 
     connection: duckdb.DuckDBPyConnection
+    name: ClassVar[str] = "student_dropout"
+    asked_at: ClassVar[datetime] = datetime(2021, 3, 1)  # when there is enough to learn from
 
     def build(self, as_of: datetime, run_id: str = "run-1", **changes: Any) -> Any:
-        """The relation `this_build`, the use case's meta changed as told."""
+        """The relation `this_build`, the use case's meta changed as told; what is told to be `...` is
+        left out.
+        """
+        meta = {key: told for key, told in (META | changes).items() if told is not ...}
         row = pd.DataFrame(
             {
                 "as_of": [pd.Timestamp(as_of)],
                 "run_id": [run_id],
-                "use_cases": [json.dumps({"student_dropout": {**META, **changes}})],
+                "use_cases": [json.dumps({self.name: meta})],
                 "protected": [json.dumps(PROTECTED)],
             }
         )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import numpy as np
@@ -35,11 +35,12 @@ FEATURES = ("gpa_cumulative", "credits", "is_working", "academic__trend", "click
 KINDS = dict.fromkeys(FEATURES, "number") | {"jalur": "category"}
 
 IMPORTED = [
-    "scoring_world",
+    "task_worlds",
     "ml.tasks.explain",
     "ml.features",
     "ml.publishing",
     "ml.registry",
+    "ml.training.procedure",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",
     "pyiceberg.catalog.sql",
@@ -70,37 +71,63 @@ META = {
 
 @dataclass(frozen=True)
 class World:
-    """`students` students; those whose number is a multiple of `every` change on 5 February."""
+    """`students` students; those whose number is a multiple of `every` change on 5 February.
+
+    Other questions have worlds of their own (`task_worlds`), where `students` counts their entities.
+    """
 
     students: int = 300
     every: int = 10
     connection: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect, compare=False)
+    name: ClassVar[str] = NAME
+    table: ClassVar[str] = TABLE
+    asked: ClassVar[str] = "label"  # the table of its questions
+    keys: ClassVar[tuple[str, ...]] = ("nim",)  # of an answer
+    answers: ClassVar[int] = 1  # predictions of an entity at one instant
 
     def __post_init__(self) -> None:
+        self.make()
+
+    def make(self) -> None:
+        """Its tables, on `connection`."""
         make_tables(self.connection, self.students, self.every)
 
-    def build(self, as_of: datetime, run_id: str) -> duckdb.DuckDBPyRelation:
-        """`this_build`."""
-        return self.connection.sql(
-            """
-            select
-                $as_of::timestamp as as_of, $run as run_id, $cases as use_cases, $no as protected
-            """,
-            params={
-                "as_of": as_of,
-                "run": run_id,
-                "cases": json.dumps({NAME: META}),
-                "no": json.dumps(["gender"]),
-            },
+    def meta(self) -> dict[str, Any]:
+        """The use case's."""
+        return META
+
+    def build(self, as_of: datetime, run_id: str, **changes: Any) -> Any:
+        """`this_build`, the use case's meta changed as told; what is told to be `...` is left out."""
+        meta = {key: told for key, told in (self.meta() | changes).items() if told is not ...}
+        return self.held(
+            self.connection.sql(
+                """
+                select
+                    $as_of::timestamp as as_of, $run as run_id, $cases as use_cases, $no as protected
+                """,
+                params={
+                    "as_of": as_of,
+                    "run": run_id,
+                    "cases": json.dumps({self.name: meta}),
+                    "no": json.dumps(["gender"]),
+                },
+            )
         )
 
-    def relations(self) -> dict[str, object]:
+    def spine(self, as_of: datetime) -> Any:  # noqa: ARG002
+        """The label's rows as a build at `as_of` has them."""
+        return self.held(self.connection.table("label"))
+
+    def features(self) -> dict[str, Any]:
+        """The feature tables, by the names that the thin models give them."""
+        return {name: self.held(self.connection.table(name)) for name in ("academic", "engagement")}
+
+    def relations(self, as_of: datetime) -> dict[str, object]:
         """The rest of what `score` takes."""
-        table = self.connection.table
         return {
-            "spine": table("label"),
-            "features": {"academic": table("academic"), "engagement": table("engagement")},
-            "attributes": table("dim"),
+            "spine": self.spine(as_of),
+            "features": self.features(),
+            "attributes": self.held(self.connection.table("dim")),
             "connection": self.session(),
         }
 
@@ -108,14 +135,15 @@ class World:
         """The scoring model of this run."""
         from ml import scoring
 
-        return scoring.score(NAME, build=self.build(as_of, run_id), **self.relations(), **options)
+        made = self.build(as_of, run_id)
+        return scoring.score(self.name, build=made, **self.relations(as_of), **options)
 
     def publish(self, as_of: datetime, run_id: str, audited: pa.Table) -> pa.Table:
         """The publishing model of this run."""
         from ml import publishing
 
         return publishing.publish(
-            NAME,
+            self.name,
             build=self.build(as_of, run_id),
             audited=self.frame(audited),
             connection=self.session(),
@@ -138,6 +166,10 @@ class World:
         """Rows as what dbt hands to a Python model."""
         return self.connection.from_arrow(rows)
 
+    def held(self, relation: duckdb.DuckDBPyRelation) -> Any:
+        """A relation of `connection` as what dbt hands to a Python model."""
+        return relation
+
     def session(self) -> Any:
         """What dbt passes as `session`."""
         return self.connection
@@ -145,19 +177,6 @@ class World:
 
 class SparkWorld(World):
     """The same tables as frames of a Spark session on the home that is set now."""
-
-    def build(self, as_of: datetime, run_id: str) -> Any:
-        return self.frame(super().build(as_of, run_id).to_arrow_table())
-
-    def relations(self) -> dict[str, object]:
-        table = self.connection.table
-        named = {name: self.frame(table(name).to_arrow_table()) for name in TABLES}
-        return {
-            "spine": named["label"],
-            "features": {"academic": named["academic"], "engagement": named["engagement"]},
-            "attributes": named["dim"],
-            "connection": self.session(),
-        }
 
     def score(self, as_of: datetime, run_id: str, **options: int) -> pa.Table:
         return to_arrow(super().score(as_of, run_id, **options), "predictions").sort_by("nim")
@@ -168,11 +187,11 @@ class SparkWorld(World):
     def frame(self, rows: pa.Table) -> Any:
         return to_spark(rows, self.session())
 
+    def held(self, relation: duckdb.DuckDBPyRelation) -> Any:
+        return self.frame(relation.to_arrow_table())
+
     def session(self) -> Any:
         return spark.session()
-
-
-TABLES = ("label", "academic", "engagement", "dim")
 
 
 def make_tables(connection: duckdb.DuckDBPyConnection, students: int, every: int) -> None:
@@ -309,10 +328,13 @@ def models() -> Path:
     return register_models(folder)
 
 
-def copy_store(home: Path) -> None:
+def copy_store(home: Path, store: Path | None = None) -> None:
     """A store of its own for `home`, so that a test may promote; the model files are shared."""
     home.mkdir(parents=True, exist_ok=True)
-    with sqlite3.connect(models()) as source, sqlite3.connect(home / "mlflow.db") as target:
+    with (
+        sqlite3.connect(store or models()) as source,
+        sqlite3.connect(home / "mlflow.db") as target,
+    ):
         source.backup(target)
 
 
@@ -361,15 +383,16 @@ def in_process(target: Callable[..., None], *arguments: object) -> int:
 
 def run_and_die(
     home: str,
+    made: Callable[[], World],
     as_of: datetime,
     run_id: str,
     phase: str,
     commit: int,
     moment: str,
-    students: int,
     batch_rows: int,
 ) -> None:
-    """A build in this process that is killed (signal 9) at a commit to the Iceberg catalog.
+    """A build in this process, of the world that is `made`, killed (signal 9) at a commit to the
+    Iceberg catalog.
 
     `phase` is score | publish, `commit` counts the catalog's commits in it from 0, `moment` is
     before | after the real commit. For a process of its own; it ends by itself where there are
@@ -393,7 +416,7 @@ def run_and_die(
         return answer
 
     SqlCatalog.commit_table = deadly
-    world = World(students)
+    world = made()
     audited = world.score(as_of, run_id, batch_rows=batch_rows)
     now["phase"] = "publish"
     world.publish(as_of, run_id, audited)

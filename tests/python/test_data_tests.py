@@ -38,9 +38,10 @@ ROWS = {
     """,
     "forecasts": """
         from (values
-            ('a', '2024-1', 1, timestamp '2024-01-01', timestamp '2024-03-01', 7.0),
-            ('b', '2024-1', 1, timestamp '2024-01-01', timestamp '2024-03-01', 9.0),
-            ('b', '2024-2', 2, timestamp '2024-08-01 12:00', timestamp '2025-03-01', null)
+            ('a', '2023-2', 1, timestamp '2023-10-01', timestamp '2024-04-01', 10.0),
+            ('a', '2024-1', 2, timestamp '2023-10-01', timestamp '2024-08-01 12:00', 0.0),
+            ('a', '2024-1', 1, timestamp '2024-04-01', timestamp '2024-08-01 12:01', null),
+            ('b', '2024-1', 1, timestamp '2024-08-01 12:00', timestamp '2024-10-01', null)
         ) as forecasts (nim, target_period, horizon, cutoff, matures_at, label)
     """,
 }
@@ -159,37 +160,40 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         ],
     ),
     (
-        "share_at_most",
-        "predictions",
-        {"condition": "category = 'High'", "most": 0.34},
-        [],
-        ["from sound where nim <> 'b'"],
-    ),
-    (
         "forecast_spine",
         "forecasts",
         {"entity_keys": ["nim"]},
         ["from sound where label is not null"],
         [
-            "select * replace (nullif(nim, 'b') as nim) from sound",
-            "select * replace (if(nim = 'b', null, target_period) as target_period) from sound",
-            "select * replace (0 as horizon) from sound",
-            "select * replace (cutoff + interval 1 year as cutoff) from sound",
-            "select * replace (cutoff as matures_at) from sound",
+            *(
+                f"select * replace (if(nim = 'b', null, {name}) as {name}) from sound"
+                for name in ("nim", "target_period", "horizon", "cutoff", "matures_at")
+            ),
             "select * replace (coalesce(label, 0) as label) from sound",
-            "select * replace (nullif(label, 7) as label) from sound",
+            "select * replace (nullif(label, 0) as label) from sound",
+            "select * replace (matures_at + interval 1 minute as matures_at) from sound",
+            "select * replace (horizon - 1 as horizon) from sound",
+            "select * replace (if(nim = 'b', cutoff, matures_at) as matures_at) from sound",
+            f"select * replace (cutoff + interval 1 minute as cutoff) from sound where cutoff = '{AS_OF}'",
         ],
     ),
     (
         "anomaly_spine",
-        "forecasts",
+        "labels",
         {"entity_keys": ["nim"]},
-        ["from sound where label is not null"],
+        ["select * exclude (label) from sound"],
         [
             "select * replace (nullif(nim, 'b') as nim) from sound",
             "select * replace (if(nim = 'b', null, cutoff) as cutoff) from sound",
-            "select * replace (cutoff + interval 1 year as cutoff) from sound",
+            f"select * replace (cutoff + interval 1 minute as cutoff) from sound where cutoff = '{AS_OF}'",
         ],
+    ),
+    (
+        "share_at_most",
+        "predictions",
+        {"condition": "category = 'High'", "most": 0.34},
+        [],
+        ["from sound where nim <> 'b'"],
     ),
     (
         "flagged_at_most",

@@ -6,7 +6,9 @@ Processes are really killed (signal 9), at every commit to the Iceberg catalog, 
 import json
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,11 +19,14 @@ from scoring_world import (
     NAME,
     TABLE,
     World,
+    copy_store,
     home,
     in_process,
     run_and_die,
+    use_home,
     world_of,
 )
+from task_worlds import WORLDS, store
 
 from ml import lake, publishing, registry
 from ml.core.errors import InsighteraError
@@ -31,67 +36,85 @@ from ml.publishing import predictions
 __all__ = ["home", "world_of"]
 
 STUDENTS, BATCH = 30, 20
+# Worlds that make as many predictions at one instant.
+MADE = {task: partial(world, STUDENTS // world.answers) for task, world in WORLDS.items()}
 # What a first build commits. score: create the table, the empty snapshot before a first branch, two
 # batches. publish: main, create the receipts, the receipt, drop the branch.
 SCORE_COMMITS, PUBLISH_COMMITS = 4, 4
 
 
-def kill_points() -> list[tuple[str, int, str]]:
+def kill_points() -> list[tuple[str, str, int, str]]:
+    """Every one for classification. What a task changes are the rows: for the others those amid them,
+    before the branch is complete, and between main's move and the receipt."""
     commits = {"score": SCORE_COMMITS, "publish": PUBLISH_COMMITS}
+    amid = [("score", 2, "after"), ("score", 3, "before"), ("publish", 0, "after")]
     return [
-        (phase, commit, moment)
+        ("classification", phase, commit, moment)
         for phase, count in commits.items()
         for commit in range(count)
         for moment in ("before", "after")
-    ]
+    ] + [(task, *point) for task in WORLDS if task != "classification" for point in amid]
 
 
-def assert_nothing_lost_or_doubled(receipts: pa.Table, rows: int) -> None:
+def assert_nothing_lost_or_doubled(
+    receipts: pa.Table, rows: int, table: str = TABLE, keys: Sequence[str] = ("nim",)
+) -> None:
     """`main` holds `rows` predictions, once each, and one receipt per move of `main`."""
-    held = lake.read_table(TABLE).to_pylist()
-    counts = Counter((r["nim"], r["prediction_timestamp"], r["model_version"]) for r in held)
+    held = lake.read_table(table).to_pylist()
+    named = (*keys, "prediction_timestamp", "model_version")
+    counts = Counter(tuple(row[name] for name in named) for row in held)
     assert len(held) == rows
     assert set(counts.values()) == {1}
     told = [(r["snapshot_id"], r["parent_id"]) for r in receipts.to_pylist()]
-    assert told == [(move.snapshot_id, move.previous_id) for move in lake.moves(TABLE)]
+    assert told == [(move.snapshot_id, move.previous_id) for move in lake.moves(table)]
     assert sum(receipts["rows"].to_pylist()) == rows
 
 
 def test_kill_points_are_all_of_a_first_build(home: Path) -> None:
     beyond = [("score", SCORE_COMMITS), ("publish", PUBLISH_COMMITS)]
+    made = MADE["classification"]
     for position, (phase, commit) in enumerate(beyond):
         folder = home.parent / str(position)
         clone(home, folder)
-        arguments = (str(folder), FIRST, "run-1", phase, commit, "before", STUDENTS, BATCH)
+        arguments = (str(folder), made, FIRST, "run-1", phase, commit, "before", BATCH)
         assert in_process(run_and_die, *arguments) == 0
-        inside = (str(folder), LATER, "run-2", phase, 0, "before", STUDENTS, BATCH)
+        inside = (str(folder), made, LATER, "run-2", phase, 0, "before", BATCH)
         assert in_process(run_and_die, *inside) == -9
 
 
-@pytest.mark.parametrize(("phase", "commit", "moment"), kill_points())
+@pytest.mark.parametrize(("task", "phase", "commit", "moment"), kill_points())
 def test_killed_at_any_commit_then_run_again(
-    home: Path, phase: str, commit: int, moment: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    phase: str,
+    commit: int,
+    moment: str,
 ) -> None:
+    copy_store(tmp_path, store(task))
+    use_home(tmp_path, monkeypatch)
     killed = in_process(
-        run_and_die, str(home), FIRST, "run-1", phase, commit, moment, STUDENTS, BATCH
+        run_and_die, str(tmp_path), MADE[task], FIRST, "run-1", phase, commit, moment, BATCH
     )
     assert killed == -9
     published_already = phase == "publish" and (commit, moment) != (0, "before")
 
-    world = World(STUDENTS)
+    world = MADE[task]()
     again = world.score(FIRST, "run-2", batch_rows=BATCH)
     assert again.num_rows == (0 if published_already else STUDENTS)
     published = world.publish(FIRST, "run-2", again)
     assert published.num_rows == STUDENTS
-    assert_nothing_lost_or_doubled(world.receipts(FIRST, "run-2"), STUDENTS)
+    receipts = world.receipts(FIRST, "run-2")
+    assert_nothing_lost_or_doubled(receipts, STUDENTS, world.table, world.keys)
     if phase == "publish":
-        assert set(lake.refs(TABLE)) <= {"main", "audit_run1"}
-        assert ("audit_run1" in lake.refs(TABLE)) == (not published_already)
+        assert set(lake.refs(world.table)) <= {"main", "audit_run1"}
+        assert ("audit_run1" in lake.refs(world.table)) == (not published_already)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_same_run_again_after_a_kill_between_batches(home: Path, moment: str) -> None:
-    arguments = (str(home), FIRST, "run-1", "score", 2, moment, STUDENTS, BATCH)
+    made = MADE["classification"]
+    arguments = (str(home), made, FIRST, "run-1", "score", 2, moment, BATCH)
     assert in_process(run_and_die, *arguments) == -9
     world = World(STUDENTS)
     world.run(FIRST, "run-1", batch_rows=BATCH)
