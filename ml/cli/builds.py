@@ -68,7 +68,7 @@ def where(
         say(f"  {subject}: {', '.join(said for of, said in parts if of == subject)}")
     say(
         "Look next:\n"
-        "  insightera predictions show             each prediction, and what is behind it\n"
+        "  insightera predictions show USE_CASE    each prediction, and what is behind it\n"
         "  insightera models list                  the versions behind it\n"
         "  insightera features get NIM             what was known of a student\n"
         f"  {settings.serving()}   what dashboards read\n"

@@ -98,7 +98,7 @@ def score(
         print(
             f"{name}: {written:,} of {population:,} entities scored by version {chosen.version} "
             f"({kind}) into branch {branch} of {lake.NAMESPACE}.{table}. To read it: insightera "
-            f"predictions show --branch {branch}"
+            f"predictions show {name} --branch {branch}"
         )
         own = {"run_id": run.run_id, "prediction_date": run.as_of.date()}
         return on.answer(on.read(table, branch=branch, equal=own))
@@ -142,7 +142,7 @@ def _hashed(
     joined = on.joined_at(
         spine, features, reads, use_case.entity_keys, run.as_of, point_in_time_join, task.beside
     )
-    held = [*dict.fromkeys([*task.answer_keys, *chosen.features])]
+    held = [*dict.fromkeys([*task.answer_keys, *task.target_columns, *chosen.features])]
     own = [("feature_timestamp", STAMP), ("feature_hash", pa.string())]
     schema = lake.compatible(pa.schema([*on.schema(joined, held), *own]))
     return on.mapped(joined, partial(with_hash, features=chosen.features, schema=schema), schema)

@@ -31,6 +31,7 @@ class Forecast(Task):
     fields = ("interval", "baselines", "non_negative", "unit", "totals")
     may_lack: ClassVar = {"totals": ()}
     target_columns = ("target_period", "horizon")
+    answer_columns = ("target_period",)  # nearer to it, a forecast replaces one from farther away
     target_rules: ClassVar = {
         "target_period": ("target_period is not null", "a period"),
         "horizon": (
@@ -111,6 +112,7 @@ class Forecast(Task):
     def output_sql(self) -> Mapping[str, str]:
         outcome = self.use_case.outcome
         return {
+            "horizon": "horizon",
             f"forecasted_{outcome}": "answer_value",
             f"{outcome}_lower": "answer_lower",
             f"{outcome}_upper": "answer_upper",

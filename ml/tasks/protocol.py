@@ -95,7 +95,8 @@ class Task(ABC):
     kind: ClassVar[str]
     fields: ClassVar[tuple[str, ...]]  # of `meta.use_case`, beside the common ones
     may_lack: ClassVar[Mapping[str, Any]] = {}  # of them those that have a default
-    target_columns: ClassVar[tuple[str, ...]] = ()  # of the spine: an answer is about them too
+    target_columns: ClassVar[tuple[str, ...]] = ()  # of the spine: a row is about them too
+    answer_columns: ClassVar[tuple[str, ...]] = ()  # of those, what names an answer
     label: ClassVar[str] = "label"  # column of the spine; empty: there is none
     label_type: ClassVar[str] = "double"  # SQL
     label_rule: str  # SQL: whether `label`, not NULL, is one
@@ -141,7 +142,7 @@ class Task(ABC):
     @property
     def answer_keys(self) -> tuple[str, ...]:
         """The columns that name an answer: one prediction each, version and instant."""
-        return (*self.use_case.entity_keys, *self.target_columns)
+        return (*self.use_case.entity_keys, *self.answer_columns)
 
     @property
     def beside(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ ranked as (
     select
         history.*,
         row_number() over (
-            partition by history.use_case, history.entity_key, history.target, history.horizon
+            partition by history.use_case, history.entity_key, history.target
             order by history.prediction_timestamp desc
         ) as age_rank
     from history

@@ -135,7 +135,4 @@ def test_each_task_begins_with_files_that_sync_reads(
     code, said = insightera("new", "use-case", "other", "--task", task, *QUESTION, *EVENT)
     assert code == 0, said
     assert "make build" in said
-    assert {use_case.name for use_case in use_case_files.declared(project)} == {
-        "student_dropout",
-        "other",
-    }
+    assert "other" in {use_case.name for use_case in use_case_files.declared(project)}
