@@ -28,7 +28,9 @@ censuses as (
     from registrasi
     inner join terms on registrasi.paruh = terms.paruh
     inner join program_studi on registrasi.kode_prodi = program_studi.kode_prodi
-    where registrasi.known_at <= {{ as_of() }}
+    where
+        registrasi.is_current
+        and registrasi.known_at <= {{ as_of() }}
 ),
 
 moments as (

@@ -149,8 +149,10 @@ def small_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def late_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A university that trains a model, where an older version of some students comes late, between
-    EARLIER and LATER, and has them in another programme. Courses are repeated, some have no credits,
-    or are recorded after the first grades; assignments are handed in again, and marked or not."""
+    EARLIER and LATER, and has them in another programme; so do a version with another region, and
+    some grades and censuses. Courses are repeated, some have no credits, or are recorded after the
+    first grades; assignments are handed in again, and marked or not. Some programmes are counted by
+    the registrar after they were counted from study plans, or not by new students."""
     folder = tmp_path_factory.mktemp("raw")
     generate(ENOUGH, 3, folder / "enough", file_format="parquet")
     out = folder / "late"
@@ -164,7 +166,7 @@ def late_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (select distinct on (nim, kode_mk) * replace (
             '2023-1' as semester,
             timestamp '2024-01-20 08:00' as recorded_at,
-            timestamp '2024-01-20 08:00' as loaded_at,
+            if(hash(nim) % 3 = 0, timestamp '2024-03-18 09:00', timestamp '2024-01-20 08:00') as loaded_at,
             if(hash(kode_mk) % 3 = 0, 0.0, 3.0) as bobot
         )
         from rows where semester < '2023-1' and (bobot <= 1 or hash(nim, kode_mk) % 5 = 0)
@@ -180,6 +182,24 @@ def late_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if(hash(kode_mk) % 9 = 0, null, sks) as sks,
             if(hash(kode_mk) % 9 = 1, timestamp '2023-01-10', recorded_at) as recorded_at,
             if(hash(kode_mk) % 9 = 1, timestamp '2023-01-10', loaded_at) as loaded_at
+        )
+        from rows
+        """,
+    )
+    late, recorded = "timestamp '2024-03-18 09:00'", "timestamp '2024-01-20 08:00'"
+    rewrite(
+        out,
+        out,
+        "siakad/registrasi_prodi",
+        f"""
+        select * replace (
+            if(semester = '2018-2' and kode_prodi <> 'AK', null, jumlah_baru) as jumlah_baru,
+            if(semester = '2022-2' and kode_prodi < 'N', {recorded}, recorded_at) as recorded_at,
+            case
+                when semester = '2022-2' and kode_prodi < 'N' then {recorded}
+                when semester = '2023-1' and kode_prodi > 'M' then {late}
+                else loaded_at
+            end as loaded_at
         )
         from rows
         """,
@@ -218,6 +238,18 @@ def late_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         from (select distinct on (nim) * from rows order by nim, recorded_at) as first
         where hash(nim) % 5 = 0
+        union all by name
+        select last.* replace (
+            (select min(wilayah) from rows where wilayah <> last.wilayah) as wilayah,
+            timestamp '2023-11-01' as berlaku_sejak,
+            timestamp '2023-11-02 08:00' as recorded_at,
+            timestamp '2024-03-18 09:00' as loaded_at
+        )
+        from (
+            select distinct on (nim) * from rows where recorded_at < '2023-11-01'
+            order by nim, recorded_at desc
+        ) as last
+        where status = 'active' and hash(nim) % 7 = 0
         """,
     )
 

@@ -20,6 +20,7 @@ censuses as (
         registrasi.jumlah_aktif,
         registrasi.jumlah_baru,
         {{ day_number('registrasi.recorded_at') }} as hari,
+        {{ day_number('registrasi.superseded_at') }} as superseded_hari,
         registrasi.recorded_at,
         registrasi.loaded_at
     from registrasi
@@ -80,46 +81,45 @@ standing as (
         on
             instants.kode_prodi = censuses.kode_prodi
             and instants.hari > censuses.hari
+            and instants.hari <= censuses.superseded_hari
 ),
 
-enrolment as (
+-- years end with the newest semester: 0 is the one that it closes
+compared as (
     select
-        newest.kode_prodi,
-        newest.valid_hari,
-        max(case when standing.semester_rank = 1 then standing.jumlah_aktif end) as active,
-        max(case when standing.semester_rank = 2 then standing.jumlah_aktif end) as active_previous,
-        max(case when standing.semester_rank = 1 then standing.jumlah_baru end) as new_last,
-        max(
-            case
-                when standing.tahun = newest.tahun - 1 and standing.paruh = newest.paruh then standing.jumlah_aktif
-            end
-        ) as active_year_ago,
-        -- of the year that ends with the newest semester, and of the year before
-        sum(
-            case
-                when
-                    standing.tahun = newest.tahun
-                    or (standing.tahun = newest.tahun - 1 and standing.paruh > newest.paruh)
-                    then standing.jumlah_baru
-            end
-        ) as new_year,
-        sum(
-            case
-                when
-                    (standing.tahun = newest.tahun - 1 and standing.paruh <= newest.paruh)
-                    or (standing.tahun = newest.tahun - 2 and standing.paruh > newest.paruh)
-                    then standing.jumlah_baru
-            end
-        ) as new_year_before,
-        max(standing.recorded_at) as recorded_at,
-        max(standing.loaded_at) as loaded_at
+        standing.*,
+        newest.tahun - standing.tahun - case when standing.paruh > newest.paruh then 1 else 0 end as years_ago,
+        standing.paruh = newest.paruh as is_same_term
     from standing
     inner join standing as newest
         on
             standing.kode_prodi = newest.kode_prodi
             and standing.valid_hari = newest.valid_hari
             and newest.semester_rank = 1
-    group by newest.kode_prodi, newest.valid_hari
+),
+
+enrolment as (
+    select
+        compared.kode_prodi,
+        compared.valid_hari,
+        max(case when compared.semester_rank = 1 then compared.jumlah_aktif end) as active,
+        max(case when compared.semester_rank = 2 then compared.jumlah_aktif end) as active_previous,
+        max(case when compared.semester_rank = 1 then compared.jumlah_baru end) as new_last,
+        max(case when compared.years_ago = 1 and compared.is_same_term then compared.jumlah_aktif end)
+            as active_year_ago,
+        -- a sum without a semester of which nobody counted the new would be too small, and look like any other
+        case
+            when count(case when compared.years_ago = 0 and compared.jumlah_baru is null then 1 end) = 0
+                then sum(case when compared.years_ago = 0 then compared.jumlah_baru end)
+        end as new_year,
+        case
+            when count(case when compared.years_ago = 1 and compared.jumlah_baru is null then 1 end) = 0
+                then sum(case when compared.years_ago = 1 then compared.jumlah_baru end)
+        end as new_year_before,
+        max(compared.recorded_at) as recorded_at,
+        max(compared.loaded_at) as loaded_at
+    from compared
+    group by compared.kode_prodi, compared.valid_hari
 ),
 
 -- one day longer than the window: on the day it leaves, a row still is why the value moved

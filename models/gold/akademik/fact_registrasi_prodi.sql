@@ -91,7 +91,7 @@ counted as (
     group by programmes.kode_prodi, programmes.semester, programmes.census_at
 ),
 
--- the registrar's word goes before a count
+-- the registrar's word goes before a count, which stands until that was recorded: what comes later cannot unsay it
 every_row as (
     select
         registrasi.kode_prodi,
@@ -99,7 +99,9 @@ every_row as (
         registrasi.jumlah_aktif,
         registrasi.jumlah_baru,
         'registrar' as sumber,
+        true as is_current,
         registrasi.recorded_at,
+        {{ end_of_time() }} as superseded_at,
         registrasi.loaded_at
     from registrasi
     union all
@@ -109,14 +111,18 @@ every_row as (
         counted.jumlah_aktif,
         counted.jumlah_baru,
         'krs' as sumber,
+        registrasi.semester is null as is_current,
         counted.recorded_at,
+        coalesce(registrasi.recorded_at, {{ end_of_time() }}) as superseded_at,
         counted.recorded_at as loaded_at
     from counted
     left join registrasi
         on
             counted.kode_prodi = registrasi.kode_prodi
             and counted.semester = registrasi.semester
-    where registrasi.semester is null
+    where
+        registrasi.semester is null
+        or registrasi.recorded_at > counted.recorded_at
 ),
 
 final as (
@@ -128,7 +134,9 @@ final as (
         every_row.jumlah_aktif,
         every_row.jumlah_baru,
         every_row.sumber,
+        every_row.is_current,
         every_row.recorded_at,
+        every_row.superseded_at,
         every_row.loaded_at,
         {{ day_start(day_number('greatest(every_row.recorded_at, every_row.loaded_at)') ~ ' + 1') }} as known_at
     from every_row

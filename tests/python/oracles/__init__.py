@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ class Extracts:
 def window(rows: pd.DataFrame, day: datetime, days: int) -> pd.DataFrame:
     """Rows recorded in the `days` days before `day`."""
     return rows[(rows.recorded_at < day) & (rows.recorded_at >= day - timedelta(days=days))]
+
+
+def ratio(part: float, whole: float) -> float:
+    """NaN where there is no whole."""
+    return part / whole if whole else nan
 
 
 def class_of(entity: str) -> type | None:

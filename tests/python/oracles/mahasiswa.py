@@ -1,12 +1,12 @@
 """Students."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import nan
 from typing import Any, ClassVar
 
 import pandas as pd
 
-from oracles import Extracts, window
+from oracles import Extracts, ratio, window
 
 
 class Oracle:
@@ -43,6 +43,46 @@ class Oracle:
             streak += 1
         out["absence_streak"] = streak
         return out
+
+    def features_mahasiswa_attendance_habit(self, nim: str, day: datetime) -> dict[str, float]:
+        minute = self.attendance.recorded_at.dt.floor("min")
+        began = self.attendance.tanggal.dt.floor("min")
+        rows = self.attendance.assign(
+            present=self.attendance.status_kehadiran.isin(["hadir", "terlambat"]),
+            late=self.attendance.status_kehadiran == "terlambat",
+            on=self.attendance.recorded_at.dt.normalize(),
+            minute=minute,
+            hours=(minute - began) / timedelta(hours=1),
+        )
+        mine = rows[rows.nim == nim]
+        recent = window(mine, day, 14)
+        before = window(mine, day - timedelta(days=14), 84)
+        present = recent[recent.present]
+        rate, usual = recent.present.mean(), before.present.mean()
+        late = ratio(recent.late.sum(), len(present))
+        # classmates count where they came on their day, and not after the student's own row
+        meeting = ["kode_mk", "semester", "pertemuan_ke"]
+        on_time = rows[rows.loaded_at.dt.normalize() == rows.on]
+        listed = recent.merge(on_time, on=meeting, suffixes=("", "_of_class"))
+        listed = listed[listed.on_of_class <= listed.on]
+        together = listed[
+            (listed.nim_of_class != nim)
+            & listed.present
+            & listed.present_of_class
+            & (listed.minute == listed.minute_of_class)
+        ]
+        most = together.groupby("nim_of_class").size().max() if len(together) else 0
+        return {
+            "attendance_rate_14d": rate,
+            "attendance_rate_usual": usual,
+            "attendance_change": rate - usual,
+            "attendance_against_class": rate - listed.present_of_class.mean(),
+            "late_share_14d": late,
+            "late_change": late - ratio(before.late.sum(), before.present.sum()),
+            "same_minute_share_14d": ratio(len(together.drop_duplicates(meeting)), len(present)),
+            "same_minute_partner_14d": most if len(present) else nan,
+            "record_lag_hours_14d": present.hours.max(),
+        }
 
     def features_mahasiswa_engagement(self, nim: str, day: datetime) -> dict[str, float]:
         mine = self.activity[self.activity.nim == nim]
