@@ -160,7 +160,7 @@ def _advance(table: str, branch: str, run: Build, audited: int) -> None:
             f"{lake.head(table)} while the rows of branch {branch} (snapshot {tip}, {written:,} "
             f"rows, begun at {began}) were audited. Neither is lost. Run `dbt build` again: it "
             "scores on top of the new main. To read the branch: insightera predictions show "
-            f"--branch {branch}"
+            f"{table} --branch {branch}"
         ) from None
     print(f"{lake.NAMESPACE}.{table}: main shows snapshot {tip}, {written:,} new rows.")
 

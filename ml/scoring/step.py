@@ -97,7 +97,7 @@ def score(
         print(
             f"{name}: {written:,} of {population:,} entities scored by version {chosen.version} "
             f"({kind}) into branch {branch} of {lake.NAMESPACE}.{table}. To read it: insightera "
-            f"predictions show --branch {branch}"
+            f"predictions show {name} --branch {branch}"
         )
         own = {"run_id": run.run_id, "prediction_date": run.as_of.date()}
         return on.answer(on.read(table, branch=branch, equal=own))

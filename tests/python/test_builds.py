@@ -123,12 +123,12 @@ def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None
     branches = sorted(set(after["refs"]) - set(before["refs"]))
     assert len(branches) == 1
     assert branches[0].startswith("audit_")
-    assert f"insightera predictions show --branch {branches[0]}" in done.stdout
+    assert f"insightera predictions show student_dropout --branch {branches[0]}" in done.stdout
     assert "share_at_most" in done.stdout
     assert "Traceback" not in done.stdout
     assert (after["head"], after["rows"]) == (before["head"], before["rows"])
     assert digest(demo.home / "serving.duckdb") == serving
-    shown = insightera(demo, "predictions", "show", "--branch", branches[0])
+    shown = insightera(demo, "predictions", "show", TABLE, "--branch", branches[0])
     assert shown.returncode == 0, shown.stderr
     assert TABLE in shown.stdout
 
@@ -198,12 +198,12 @@ def test_command_line_over_a_build(demo: University, tmp_path: Path) -> None:
     out = tmp_path / "risks.csv"
     for arguments, expected in (
         (
-            ("predictions", "show", "--as-of", str(FIRST.date() + timedelta(days=1))),
+            ("predictions", "show", TABLE, "--as-of", str(FIRST.date() + timedelta(days=1))),
             "most of all",
         ),
-        (("predictions", "show", "--out", str(out)), "rows written"),
-        (("predictions", "history", nim), nim),
-        (("predictions", "diff", str(FIRST), "2030-01-01"), TABLE),
+        (("predictions", "show", TABLE, "--out", str(out)), "rows written"),
+        (("predictions", "history", nim, "--table", TABLE), nim),
+        (("predictions", "diff", str(FIRST), "2030-01-01", "--table", TABLE), TABLE),
         (("features", "get", nim), "attendance_rate_30d"),
         (("features", "get", nim, "--as-of", "2024-02-01"), "attendance_rate_30d"),
         (("models", "list"), "champion"),
@@ -218,11 +218,11 @@ def test_command_line_over_a_build(demo: University, tmp_path: Path) -> None:
 
 def test_mistakes_are_answered_in_words(demo: University) -> None:
     for arguments, expected in (
-        (("predictions", "show", "--as-of", "yesterday"), "yesterday"),
-        (("predictions", "show", "--snapshot", "1"), "snapshot"),
-        (("predictions", "show", "--branch", "audit_none"), "audit_none"),
+        (("predictions", "show", TABLE, "--as-of", "yesterday"), "yesterday"),
+        (("predictions", "show", TABLE, "--snapshot", "1"), "snapshot"),
+        (("predictions", "show", TABLE, "--branch", "audit_none"), "audit_none"),
         (("predictions", "show", "--table", "nothing"), "nothing"),
-        (("predictions", "history", "no-such-nim"), "no-such-nim"),
+        (("predictions", "history", "no-such-nim", "--table", TABLE), "no-such-nim"),
         (("features", "get", "no-such-nim"), "no-such-nim"),
         (("models", "promote", "student_dropout", "99", "--reason", "try"), "99"),
         (("replay", "--from", "2024-01-01", "--to", "2023-01-01"), "before"),
@@ -232,7 +232,10 @@ def test_mistakes_are_answered_in_words(demo: University) -> None:
             ("replay", "--from", "2024-03-01", "--to", "2024-03-01", "--select", "no_such"),
             "no_such",
         ),
-        (("predictions", "show", "--out", str(demo.home / "mlflow.db" / "x.csv")), "mlflow.db"),
+        (
+            ("predictions", "show", TABLE, "--out", str(demo.home / "mlflow.db" / "x.csv")),
+            "mlflow.db",
+        ),
         (("import", "oulad", str(demo.home), "--out", str(demo.home / "raw")), "studentInfo"),
     ):
         done = insightera(demo, *arguments)

@@ -161,7 +161,7 @@ def test_failed_audit_on_spark_publishes_nothing(
     assert on_spark.table("ml", "student_dropout_risk").equals(main)
     assert (on_spark.home / "serving.duckdb").read_bytes() == serving
     assert "AUDIT FAILED: score_student_dropout" in failed.stdout
-    assert "insightera predictions show --branch audit_" in failed.stdout
+    assert "insightera predictions show student_dropout --branch audit_" in failed.stdout
 
 
 @pytest.fixture
