@@ -13,7 +13,7 @@ PORT ?= 8088
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint lint-rest lint-sql ci docs bench-oulad bench-builds bench-pit bench-scoring bench-engines bench-cluster bench-drift bench-dashboards lock clean
+.PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint lint-rest lint-sql ci docs bench-oulad bench-builds bench-pit bench-scoring bench-engines bench-cluster bench-drift bench-dashboards bench-insights lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/; s/\$$\$$/$$/g' | expand -t 22
@@ -115,6 +115,9 @@ bench-drift: $(STAMP)  ## PSI and KS of twenty features against Evidently, in an
 
 bench-dashboards: $(STAMP) $(SUPERSET_STAMP)  ## 50 clients at once asking what charts ask, while builds publish
 	$(BIN)/python -m benchmarks.dashboards
+
+bench-insights: $(STAMP)  ## every use case beside its baselines, on the demo and on real data; DATA=<folder>
+	$(BIN)/python -m benchmarks.insights
 
 lock: $(STAMP)  ## resolve requirements/*.in anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --fork-strategy requires-python \

@@ -193,7 +193,7 @@ def with_faults(daily: pd.DataFrame, faulty: pd.DataFrame) -> pd.DataFrame:
 def evaluate_planted(
     frame: pd.DataFrame, faults: Mapping[str, str], path: str = "sklearn.ensemble.IsolationForest"
 ) -> list[dict[str, Any]]:
-    """A row per measure: `measure`, `value`, `baseline` (robust z on the same rows).
+    """A row per measure: `measure`, `value`, `baseline` (robust z on the same rows), `rows` it is of.
 
     `frame`: as `activity` gives it; `faults`: name -> SQL of the day's clicks.
     """
@@ -220,11 +220,13 @@ def evaluate_planted(
             "measure": "average precision",
             "value": measures.average_precision(truth, said["z"]),
             "baseline": measures.average_precision(truth, baseline["z"]),
+            "rows": len(truth),
         },
         {
             "measure": f"share flagged, at most {SHARES[-1]:.0%} of usual rows",
             "value": float(said["flagged"].mean()),
             "baseline": float(baseline["flagged"].mean()),
+            "rows": len(truth),
         },
     ]
     for share in SHARES:
@@ -235,6 +237,7 @@ def evaluate_planted(
                     "measure": f"{name}, found at {share:.0%} flagged",
                     "value": measures.found_at(of, said["z"], share),
                     "baseline": measures.found_at(of, baseline["z"], share),
+                    "rows": int(of.sum()),
                 }
             )
     return found

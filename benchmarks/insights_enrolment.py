@@ -44,14 +44,16 @@ class Asked:
 
 
 def evaluate_uiuc(folder: Path) -> list[dict[str, Any]]:
-    """Rows of use case, measure, value, baseline (its name and value), coverage."""
+    """Rows of use case, measure, value, baseline (its name and value), coverage, width."""
     table = pd.read_parquet(folder / "enrolment.parquet")
     found = []
     for name, keys, estimator, grid in (
         ("enrolment by major", ["college", "major_code"], ESTIMATOR, GRID),
         ("enrolment by college", ["college"], "sklearn.linear_model.Ridge", SMALL),
     ):
-        answers = judged(asked(table, keys), Terms(estimator, kinds(), BASELINES, grid, LEVEL, True))
+        answers = judged(
+            asked(table, keys), Terms(estimator, kinds(), BASELINES, grid, LEVEL, True)
+        )
         measures = forecast_measures.measure(
             answers.truth, answers.value, answers.lower, answers.upper
         )
@@ -63,6 +65,7 @@ def evaluate_uiuc(folder: Path) -> list[dict[str, Any]]:
                 "baseline": f"{baseline.name}: {baseline.mae:.2f}",
                 "skill": baseline.skill,
                 "coverage": measures["coverage"],
+                "width": measures["interval_width"],
                 "rows": baseline.rows,
             }
             for baseline in forecast_measures.against(answers)
@@ -83,9 +86,7 @@ def asked(table: pd.DataFrame, keys: Sequence[str]) -> Asked:
     rows = [row for _, series in totals.groupby(list(keys)) for row in _rows(series)]
     frame = pd.DataFrame(rows)
     above = parents if len(keys) > 1 else whole
-    places = [
-        (row.college, row.year) if len(keys) > 1 else row.year for row in frame.itertuples()
-    ]
+    places = [(row.college, row.year) if len(keys) > 1 else row.year for row in frame.itertuples()]
     before = [(p[0], p[1] - 1) if isinstance(p, tuple) else p - 1 for p in places]
     now, then = above.reindex(places).to_numpy(), above.reindex(before).to_numpy()
     frame["parent_growth"] = now / then - 1
@@ -157,7 +158,5 @@ def judged(rows: Asked, terms: Terms) -> forecast_measures.Answers:
         said["value"],
         said["lower"],
         said["upper"],
-        {
-            name: rows.frame[column].to_numpy()[held] for name, column in terms.baselines.items()
-        },
+        {name: rows.frame[column].to_numpy()[held] for name, column in terms.baselines.items()},
     )

@@ -37,6 +37,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(anomalies.app, name="anomalies")
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(use_cases.app, name="use-cases", no_args_is_help=True)
+app.add_typer(use_cases.new, name="new")
 
 
 def _display_type(option: TyperOption, ctx: Any) -> str | None:

@@ -47,7 +47,7 @@ def declared(project: Path) -> list[Declared]:
     """
     found = []
     for path in sorted((project / "models" / "labels").glob("label_*.yml")):
-        model = _models(path).get(path.stem, {})
+        model = models_of(path).get(path.stem, {})
         meta = _meta(model)
         if meta is not None:
             found.append(_declared(project, path, model, meta))
@@ -80,12 +80,12 @@ def _declared(
     for key in ("entity_keys", "features"):
         if not isinstance(meta[key], list) or not meta[key]:
             raise InsighteraError(f"{where}.{key} is {meta[key]!r}; write a list of names.")
-    attributes = _model_file(project, meta["attributes_from"])
+    attributes = model_file(project, meta["attributes_from"])
     if attributes is None:
         raise InsighteraError(
             f"{where}.attributes_from: there is no model {meta['attributes_from']}."
         )
-    described = _described(_models(attributes).get(meta["attributes_from"], {}))
+    described = column_texts(models_of(attributes).get(meta["attributes_from"], {}))
     lacking = [column for column in meta["attributes"] if column not in described]
     if lacking:
         raise InsighteraError(
@@ -98,7 +98,7 @@ def _declared(
     return Declared(
         path.stem.removeprefix("label_"),
         meta,
-        {**described, **_described(model)},
+        {**described, **column_texts(model)},
         _tables(project, where, meta["features"]),
     )
 
@@ -120,7 +120,7 @@ def _tables(project: Path, where: str, features: Sequence[str]) -> dict[str, str
     """
     tables: dict[str, str] = {}
     for model in features:
-        path = _model_file(project, str(model))
+        path = model_file(project, str(model))
         if path is None:
             raise InsighteraError(f"{where}.features: there is no model {model}.")
         subject = model.removeprefix(f"features_{path.parent.name}_").removeprefix("features_")
@@ -131,12 +131,12 @@ def _tables(project: Path, where: str, features: Sequence[str]) -> dict[str, str
     return tables
 
 
-def _model_file(project: Path, model: str) -> Path | None:
+def model_file(project: Path, model: str) -> Path | None:
     """The YAML of a model."""
     return next(iter(sorted((project / "models").rglob(f"{model}.yml"))), None)
 
 
-def _models(path: Path) -> dict[str, Mapping[str, Any]]:
+def models_of(path: Path) -> dict[str, Mapping[str, Any]]:
     """What a YAML file says of models, by their names."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -145,7 +145,8 @@ def _models(path: Path) -> dict[str, Mapping[str, Any]]:
     return {model["name"]: model for model in content.get("models") or []}
 
 
-def _described(model: Mapping[str, Any]) -> dict[str, str]:
+def column_texts(model: Mapping[str, Any]) -> dict[str, str]:
+    """What a model's YAML says of each column."""
     columns = model.get("columns") or []
     return {column["name"]: str(column.get("description", "")).strip() for column in columns}
 

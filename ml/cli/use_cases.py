@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ml.cli import screen, use_case_files
+from ml.cli import new_use_case, screen, use_case_files
 from ml.cli.screen import Column, Format
 from ml.core import settings
 from ml.core.errors import InsighteraError
 
+new = typer.Typer(help="Begin something new.", no_args_is_help=True)
 app = typer.Typer(help="List use cases, and write what follows from their labels.")
 console = Console()
 
@@ -63,6 +64,69 @@ def sync(
             f"{', '.join(differing)}. Run `insightera use-cases sync`."
         )
     console.print("What is generated is what the labels ask for.")
+
+
+@new.command("use-case")
+def new_one(
+    name: Annotated[str, typer.Argument(help="What to call it, e.g. course_failure.")],
+    task: Annotated[str, typer.Option(help="classification, forecast or anomaly.")] = "",
+    entity: Annotated[str, typer.Option(help="Key of what is asked about, e.g. nim.")] = "",
+    outcome: Annotated[str, typer.Option(help="What is asked: names columns, e.g. failure.")] = "",
+    features: Annotated[str, typer.Option(help="Feature models, separated by commas.")] = "",
+    event_model: Annotated[
+        str, typer.Option(help="Model whose rows are the events that the label counts.")
+    ] = "",
+    event_time: Annotated[str, typer.Option(help="Its column with the event's instant.")] = "",
+    event_where: Annotated[str, typer.Option(help="SQL: which of its rows; default all.")] = "",
+    horizon_days: Annotated[int, typer.Option(help="How far ahead the label looks.", min=1)] = 180,
+    mandatory: Annotated[
+        str, typer.Option(help="Features that are always in, separated by commas.")
+    ] = "",
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask.")] = False,
+) -> None:
+    """Write a label that runs and its YAML, and what follows from them."""
+    answers = {
+        "--task": task or _ask("Task: classification, forecast or anomaly", no_input),
+        "--entity": entity or _ask("Key of what is asked about, e.g. nim", no_input),
+        "--outcome": outcome or _ask("Outcome in a word, e.g. failure", no_input),
+        "--features": features or _ask("Feature models, separated by commas", no_input),
+    }
+    if answers["--task"] != "anomaly":
+        answers["--event-model"] = event_model or _ask("Model with the events", no_input)
+        answers["--event-time"] = event_time or _ask("Its column with their instant", no_input)
+    missing = [option for option, answer in answers.items() if not answer]
+    if missing:
+        raise InsighteraError(f"Say {', '.join(missing)}, or leave out --no-input to be asked.")
+    wanted = new_use_case.Wanted(
+        name=name,
+        task=answers["--task"],
+        entity=_list(answers["--entity"]),
+        outcome=answers["--outcome"],
+        features=_list(answers["--features"]),
+        horizon_days=horizon_days,
+        event_model=answers.get("--event-model", ""),
+        event_time=answers.get("--event-time", ""),
+        event_where=event_where,
+        mandatory=_list(mandatory),
+    )
+    for path in new_use_case.write(settings.PROJECT, wanted):
+        console.print(f"wrote {path.relative_to(settings.PROJECT)}", highlight=False)
+    report(use_case_files.sync(settings.PROJECT))
+    console.print(
+        f"Next: read models/labels/label_{name}.sql, make the question yours, and run `make build`.\n"
+        "After each change of its YAML: `insightera use-cases sync`.\n"
+        "To undo: delete the two files of the label, and sync.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _ask(question: str, no_input: bool) -> str:
+    return "" if no_input else str(typer.prompt(question))
+
+
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def report(changed: list[str]) -> None:

@@ -280,6 +280,7 @@ def _artifacts(
         "metrics": compared.measures,
         **task.facts(judged),
         "baselines": {known.name: known.value for known in compared.baselines},
+        "own_beside_baselines": {known.name: known.own for known in compared.baselines},
         "importances": importances,
         "champion_metrics": compared.rival.metrics if compared.rival else None,
     }

@@ -19,6 +19,7 @@ def model(dbt, session):
             "report_quarantine": dbt.ref("report_quarantine"),
             "report_receipts": dbt.ref("report_receipts"),
             "report_student_dropout_risk": dbt.ref("report_student_dropout_risk"),
+            "report_use_cases": dbt.ref("report_use_cases"),
         },
         connection=session,
     )

@@ -36,6 +36,13 @@ ROWS = {
             ('a', timestamp '2024-07-01', null), ('a', timestamp '2024-08-01 12:00', null)
         ) as labels (nim, cutoff, label)
     """,
+    "forecasts": """
+        from (values
+            ('a', '2024-1', 1, timestamp '2024-01-01', timestamp '2024-03-01', 7.0),
+            ('b', '2024-1', 1, timestamp '2024-01-01', timestamp '2024-03-01', 9.0),
+            ('b', '2024-2', 2, timestamp '2024-08-01 12:00', timestamp '2025-03-01', null)
+        ) as forecasts (nim, target_period, horizon, cutoff, matures_at, label)
+    """,
 }
 AS_OF = "2024-08-01 12:00"
 BUILT_IN = "feature_faults_sql"  # what `feature_table` asks of every table that it makes
@@ -158,6 +165,39 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
         [],
         ["from sound where nim <> 'b'"],
     ),
+    (
+        "forecast_spine",
+        "forecasts",
+        {"entity_keys": ["nim"]},
+        ["from sound where label is not null"],
+        [
+            "select * replace (nullif(nim, 'b') as nim) from sound",
+            "select * replace (if(nim = 'b', null, target_period) as target_period) from sound",
+            "select * replace (0 as horizon) from sound",
+            "select * replace (cutoff + interval 1 year as cutoff) from sound",
+            "select * replace (cutoff as matures_at) from sound",
+            "select * replace (coalesce(label, 0) as label) from sound",
+            "select * replace (nullif(label, 7) as label) from sound",
+        ],
+    ),
+    (
+        "anomaly_spine",
+        "forecasts",
+        {"entity_keys": ["nim"]},
+        ["from sound where label is not null"],
+        [
+            "select * replace (nullif(nim, 'b') as nim) from sound",
+            "select * replace (if(nim = 'b', null, cutoff) as cutoff) from sound",
+            "select * replace (cutoff + interval 1 year as cutoff) from sound",
+        ],
+    ),
+    (
+        "flagged_at_most",
+        "predictions",
+        {"condition": "category = 'High'", "most": 0.34, "spine": "population"},
+        ["from sound limit 1"],
+        ["from sound union all from sound"],
+    ),
 ]
 
 
@@ -183,6 +223,9 @@ def rows_returned(test: Callable[..., str], sound: str, model: str, arguments: d
     with duckdb.connect() as connection:
         connection.execute(f"create table sound as {ROWS[sound]}")
         connection.execute(f"create table model as {model}")
+        connection.execute(
+            f"create table population as select timestamp '{AS_OF}' as cutoff from range(3)"
+        )
         connection.execute(f"create table this_build as select timestamp '{AS_OF}' as as_of")
         return len(connection.execute(str(test("model", **arguments))).fetchall())
 

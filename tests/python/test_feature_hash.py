@@ -129,8 +129,13 @@ def test_monitoring_tells_keys_of_several_parts_apart() -> None:
     macros = rendered(
         "duckdb",
         "monitoring/monitored_labels",
+        "engine/text_literal",
+        "tasks/task_columns",
         monitored_use_cases=lambda: ["x"],
-        use_case_meta=lambda name: {"entity_keys": ["one", "two"]},  # noqa: ARG005
+        use_case_meta=lambda name: {  # noqa: ARG005
+            "task": "classification",
+            "entity_keys": ["one", "two"],
+        },
         ref=lambda name: name,
     )
     keys = [("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c"), ("a", "b%2Fc"), ("100 %", "/")]
@@ -138,6 +143,6 @@ def test_monitoring_tells_keys_of_several_parts_apart() -> None:
         held = pd.DataFrame(keys, columns=["one", "two"]).assign(cutoff=0, label=0)
         connection.register("label_x", held)
         found = connection.execute(macros.monitored_labels()).fetchall()
-    texts = [row[1] for row in found]
+    texts = [row[2] for row in found]
     assert [tuple(map(unquote, text.split("/"))) for text in texts] == keys
     assert len(set(texts)) == len(keys)

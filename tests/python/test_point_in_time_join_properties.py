@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ml import features as joins
 from ml.core.frames import to_arrow, to_spark
 from ml.core.macros import rendered
+from ml.features import point_in_time as joins
 from ml.features import point_in_time_join
 
 DAY = timedelta(days=1)
