@@ -18,7 +18,7 @@
             'AUDIT FAILED: ' ~ model ~ ' broke ' ~ (tests | unique | join(', ')) ~ '.\n'
             ~ '  Nothing was published: `main`, serving.duckdb and the dashboards are as before.\n'
             ~ '  The refused rows are on the Iceberg branch ' ~ branch ~ '. Read them with\n'
-            ~ '    insightera predictions show ' ~ model[6:] ~ ' --branch ' ~ branch,
+            ~ '    insightera predictions show ' ~ model.removeprefix('score_') ~ ' --branch ' ~ branch,
             info=true
         ) -%}
     {%- endfor -%}

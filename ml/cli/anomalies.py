@@ -4,17 +4,13 @@ from enum import Enum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ml.cli import screen
 from ml.cli.screen import Column, Format
+from ml.cli.terminal import FormatOption, console
 
 app = typer.Typer(help="Look at anomalies, and say what they were.", no_args_is_help=True)
-console = Console()
 SHORT = 8  # characters of an id that a person reads
-FormatOption = Annotated[
-    Format, typer.Option("--format", help="For a person, or for a machine: everything.")
-]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Its id, or the id's beginning.")]
 
 

@@ -56,26 +56,29 @@ def where(
 ) -> None:
     """Say what the last build made, and where to look next."""
     from ml.cli.replay import made, made_in_lake
+    from ml.lake import prediction_tables
 
     parts = made_in_lake() if target == "spark" else made()
     home = str(settings.home())
     rows = [{"home": home, "subject": of, "said": said} for of, said in parts]
     if given(rows, out, form):
         return
-    subjects = dict.fromkeys(of for of, _ in parts)
     say(f"\nBuilt in {home}:")
-    for subject in subjects:
+    for subject in dict.fromkeys(of for of, _ in parts):
         say(f"  {subject}: {', '.join(said for of, said in parts if of == subject)}")
-    say(
-        "Look next:\n"
-        "  insightera predictions show USE_CASE    each prediction, and what is behind it\n"
-        "  insightera models list                  the versions behind it\n"
-        "  insightera features get NIM             what was known of a student\n"
-        f"  {settings.serving()}   what dashboards read\n"
-        "  make dashboards                         the dashboards, on http://127.0.0.1:8088\n"
-        "  make docs                               every model, column and test, with lineage\n"
-        "(the commands live in .venv/bin; README.md goes on from here)"
-    )
+    show = " ".join(["insightera predictions show", *prediction_tables.tables()[-1:]])
+    look = {
+        show: "each prediction, and what is behind it",
+        "insightera models list": "the versions behind it",
+        "insightera features get KEY": "what was known of a student or a study programme",
+        str(settings.serving()): "what dashboards read",
+        "make dashboards": "the dashboards, on http://127.0.0.1:8088",
+        "make docs": "every model, column and test, with lineage",
+    }
+    say("Look next:")
+    for what, gives in look.items():
+        say(f"  {what:<{len(show)}}  {gives}")
+    say("(the commands live in .venv/bin; README.md goes on from here)")
 
 
 def doctor(out: OutOption = None, form: FormatOption = Format.table) -> None:

@@ -1,4 +1,4 @@
-"""`insightera features`: what was known of a student."""
+"""`insightera features`: what was known of a student, a study programme, …"""
 
 from typing import Annotated
 
@@ -18,15 +18,20 @@ def _group() -> None:
 
 @app.command("get")
 def get(
-    nim: Annotated[str, typer.Argument(help="Student number.")],
+    entity: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY", help="Student number, code of a study programme, …; keys with / between."
+        ),
+    ],
     as_of: Annotated[str, typer.Option("--as-of", help="Instant, UTC; default: now.")] = "",
     out: OutOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """Every feature of one student as valid at an instant, with when it could be known."""
+    """Every feature of one entity as valid at an instant, with when it could be known."""
     from ml.features.store import lookup
 
-    found = {name: rows.to_pylist() for name, rows in lookup(nim, as_of).items()}
+    found = {name: rows.to_pylist() for name, rows in lookup(entity, as_of).items()}
     cells = [
         {"table": name, "column": column, "value": value}
         for name, rows in found.items()
@@ -37,22 +42,23 @@ def get(
         return
     for name, rows in found.items():
         if rows:
-            _show(name, nim, rows[0])
+            _show(name, entity, rows[0])
         else:
             console.print(f"[bold]{name}[/]: nothing known then.\n")
 
 
-def _show(name: str, nim: str, row: Row) -> None:
-    from ml.features.store import AUDIT
+def _show(name: str, entity: str, row: Row) -> None:
+    from ml.features.store import AUDIT, entity_keys
 
-    shown = [column for column in row if column not in AUDIT and column != "nim"]
+    beside = {*AUDIT, *entity_keys()[name]}
+    shown = [column for column in row if column not in beside]
     words = [screen.words_of(column) for column in shown]
     values = [
         screen.value_in_words(row[column], unit)
         for column, (_, unit) in zip(shown, words, strict=True)
     ]
     console.print(
-        f"[bold]{name}[/], {nim}: since {screen.day(row['valid_from'])}, newest record of "
+        f"[bold]{name}[/], {entity}: since {screen.day(row['valid_from'])}, newest record of "
         f"{screen.day(row['feature_timestamp']) or 'no day'}",
         highlight=False,
         soft_wrap=True,

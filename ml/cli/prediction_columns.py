@@ -5,7 +5,7 @@ never asked.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ml.cli import screen
@@ -13,7 +13,12 @@ from ml.cli.screen import Column, Row
 from ml.lake import prediction_tables
 
 OUT_OF_100 = "0 to 100"
-REASON_RANK, ATTRIBUTE_RANK = 1, 10  # of attributes the last goes first, then the rest, then why
+# Characters that a text is cut to before a column goes.
+LEAST_ATTRIBUTE = 12
+LEAST_FACTOR = 25
+LEAST_REASON = 40
+# What goes where a screen is narrow: of the attributes the last first, the first after the horizon.
+WHY_RANK, VERSION_RANK, FIRST_ATTRIBUTE_RANK, HORIZON_RANK, ATTRIBUTES_RANK = range(1, 6)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Layout:
             *self._target(rows),
             self._measure(rows),
             *self._category(rows),
-            *_texts(rows, attributes, rank=ATTRIBUTE_RANK),
+            *_attributes(rows, attributes),
             self._why(rows),
         ]
 
@@ -72,7 +77,7 @@ class Layout:
         said = self._said([*before, *after])
         columns = [
             *_texts(rows, self.entity),
-            *_texts(rows, [target] if target else []),
+            *([_text(rows, target, "target")] if target else []),
             self._moved([row[f"{self.measure}_delta"] for row in rows]),
             Column("before", said[: len(rows)], right=True),
             Column("after", said[len(rows) :], right=True),
@@ -90,7 +95,7 @@ class Layout:
             self._measure(rows),
             self._moved(self._steps(rows)),
             *self._category(rows),
-            Column("version", [row["model_version"] for row in rows], rank=2),
+            Column("version", [row["model_version"] for row in rows], rank=VERSION_RANK),
             self._why(rows),
         ]
 
@@ -109,8 +114,8 @@ class Layout:
     def _target(self, rows: Sequence[Row]) -> list[Column]:
         target, horizon = self.column("target"), self.column("horizon")
         return [
-            *_texts(rows, [target] if target else []),
-            *_texts(rows, [horizon] if horizon else [], rank=3),
+            *([_text(rows, target, "target")] if target else []),
+            *([_text(rows, horizon, "ahead", rank=HORIZON_RANK)] if horizon else []),
         ]
 
     def _measure(self, rows: Sequence[Row]) -> Column:
@@ -141,6 +146,9 @@ class Layout:
     def _moved(self, deltas: Sequence[float | None]) -> Column:
         if self.unit == prediction_tables.SHARE:
             return Column("points", [screen.points(delta) for delta in deltas], right=True)
+        if self.unit == OUT_OF_100:
+            said = ["" if delta is None else f"{delta:+.1f}" for delta in deltas]
+            return Column("moved", said, right=True)
         return Column("moved", screen.numbers(deltas, signed=True), right=True)
 
     def _category(self, rows: Sequence[Row]) -> list[Column]:
@@ -154,18 +162,29 @@ class Layout:
         return Column(
             "why" if name else "most of all",
             [(row[name] if name else None) or said(row["contributing_factors"]) for row in rows],
-            rank=REASON_RANK,
+            rank=WHY_RANK,
             is_text=True,
+            least=LEAST_REASON if name else LEAST_FACTOR,
         )
 
 
-def _texts(rows: Sequence[Row], names: Iterable[str], rank: int = 0) -> list[Column]:
-    """Columns as they are; of those with a rank, the last is the first to go."""
+def _texts(rows: Sequence[Row], names: Iterable[str]) -> list[Column]:
+    return [_text(rows, name, name) for name in names]
+
+
+def _text(rows: Sequence[Row], name: str, head: str, rank: int = 0) -> Column:
+    """A column as it is."""
+    return Column(head, ["" if row[name] is None else str(row[name]) for row in rows], rank=rank)
+
+
+def _attributes(rows: Sequence[Row], names: Iterable[str]) -> list[Column]:
+    """As they are, or cut; the last is the first to go."""
     return [
-        Column(
-            name.replace("_", " ") if name.startswith("target") else name,
-            ["" if row[name] is None else str(row[name]) for row in rows],
-            rank=rank and rank + number,
+        replace(
+            _text(rows, name, name),
+            rank=ATTRIBUTES_RANK + number if number else FIRST_ATTRIBUTE_RANK,
+            is_text=True,
+            least=LEAST_ATTRIBUTE,
         )
         for number, name in enumerate(names)
     ]

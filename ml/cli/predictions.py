@@ -63,7 +63,7 @@ def _of(rows: Any, layout: Any) -> str:
     level = layout.column("level")
     levels = sorted(set(rows[level].to_pylist()) - {None}) if level else []
     if levels:
-        said += f"; intervals of {', '.join(screen.percent(each) for each in levels)}"
+        said += f" ({', '.join(screen.percent(each) for each in levels)} intervals)"
     return said
 
 

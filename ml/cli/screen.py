@@ -38,7 +38,7 @@ class Format(str, Enum):
 @dataclass(frozen=True)
 class Column:
     """One column of a person's table. `rank`: the highest goes first where the screen is narrow;
-    0 stays. `is_text`: may be cut.
+    0 stays. `is_text`: may be cut, to `least` characters.
     """
 
     head: str
@@ -46,6 +46,7 @@ class Column:
     rank: int = 0
     is_text: bool = False
     right: bool = False
+    least: int = LEAST_TEXT
 
 
 def show(console: Console, title: str, columns: Sequence[Column], total: int) -> None:
@@ -57,13 +58,13 @@ def show(console: Console, title: str, columns: Sequence[Column], total: int) ->
     if title:
         console.print(Text(title, style="bold"), soft_wrap=True)
     table = Table()
-    for column in fitting:
+    for column, width in zip(fitting, _widths(fitting, room), strict=True):
         table.add_column(
             column.head,
             no_wrap=True,
             overflow="ellipsis" if column.is_text else "fold",
             justify="right" if column.right else "left",
-            min_width=None if column.is_text else _longest(column),
+            width=width,
         )
     shown = min(MOST, total)
     for cells in zip(*(column.cells[:shown] for column in fitting), strict=True):
@@ -84,14 +85,23 @@ def _longest(column: Column) -> int:
     return max(map(len, [column.head, *column.cells[:MOST]]))
 
 
+def _least(column: Column) -> int:
+    longest = _longest(column)
+    return min(longest, max(column.least, len(column.head))) if column.is_text else longest
+
+
 def _width(columns: Sequence[Column]) -> int:
-    widths = [
-        min(_longest(column), max(LEAST_TEXT, len(column.head)))
-        if column.is_text
-        else _longest(column)
-        for column in columns
-    ]
-    return sum(widths) + 3 * len(columns) + 1
+    """Of a table that cuts what may be cut."""
+    return sum(map(_least, columns)) + 3 * len(columns) + 1
+
+
+def _widths(columns: Sequence[Column], room: int) -> list[int]:
+    """Of each column; what room is left goes to the texts, from the left."""
+    widths = [_least(column) for column in columns]
+    for position, column in enumerate(columns):
+        left = room - sum(widths) - 3 * len(columns) - 1
+        widths[position] += max(0, min(left, _longest(column) - widths[position]))
+    return widths
 
 
 def give(rows: pa.Table | Sequence[Row], form: Format) -> None:

@@ -1,7 +1,10 @@
 """Offline look-ups in the feature tables of the warehouse."""
 
+from urllib.parse import unquote
+
 import duckdb
 import pyarrow as pa
+import yaml
 
 from ml.core import settings
 from ml.core.errors import InsighteraError
@@ -15,11 +18,21 @@ AUDIT: dict[str, dict[str, str]] = rendered(
 ).feature_audit_columns()
 
 
-def lookup(nim: str, as_of: str = "") -> dict[str, pa.Table]:
-    """Each feature table's version of one student, valid at `as_of` (UTC; empty: the newest).
+def entity_keys() -> dict[str, tuple[str, ...]]:
+    """The columns that name an entity, of each feature table of the project."""
+    return {
+        model["name"]: tuple(model["config"]["meta"]["feature_table"]["entity_keys"])
+        for path in sorted((settings.PROJECT / "models" / "features").rglob("features_*.yml"))
+        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    }
 
-    Returns at most one row per table. Raises InsighteraError where nothing is built, a build is
-    at work, or no table knows the student.
+
+def lookup(entity: str, as_of: str = "") -> dict[str, pa.Table]:
+    """The version valid at `as_of` (UTC; empty: the newest), of each feature table that ever knew
+    the entity: at most one row each.
+
+    Several keys are separated by `/`; within one of them `/` is written `%2F`, and `%` is `%25`.
+    Raises InsighteraError where nothing is built, a build is at work, or no table knows the entity.
     """
     path = settings.warehouse()
     if not path.exists():
@@ -30,32 +43,44 @@ def lookup(nim: str, as_of: str = "") -> dict[str, pa.Table]:
         raise InsighteraError(
             f"{path} cannot be read while a build is at work. Try again when it has ended. ({error})"
         ) from error
-    moment = (
-        "is_current" if not as_of else "valid_from <= $at and valid_to > $at and system_to > $end"
-    )
-    values = {"nim": nim} | ({"at": instant(as_of), "end": instant("9999-01-01")} if as_of else {})
     with connection:
-        names = [
+        built = {
             name
             for (name,) in connection.execute(
                 "select table_name from duckdb_tables() where schema_name = 'features' "
-                "and not temporary order by table_name"
+                "and not temporary"
             ).fetchall()
-        ]
-        found = {
-            name: connection.execute(
-                f"select * from features.{identifier(name)} where nim = $nim and {moment}",  # noqa: S608
-                values,
-            ).to_arrow_table()
-            for name in names
         }
-        known = any(
-            connection.execute(
-                f"select 1 from features.{identifier(name)} where nim = $nim limit 1",  # noqa: S608
-                {"nim": nim},
-            ).fetchone()
-            for name in names
-        )
-    if not known:
-        raise InsighteraError(f"No feature table knows nim {nim!r}. Check the number.")
+        versions = {
+            name: _versions(connection, name, keys, entity)
+            for name, keys in sorted(entity_keys().items())
+            if name in built
+        }
+        found = {
+            name: _valid(rows, as_of).to_arrow_table()
+            for name, rows in versions.items()
+            if rows is not None and rows.limit(1).fetchone()
+        }
+    if not found:
+        raise InsighteraError(f"No feature table knows {entity!r}. Check the number or the code.")
     return found
+
+
+def _versions(
+    connection: duckdb.DuckDBPyConnection, table: str, keys: tuple[str, ...], entity: str
+) -> duckdb.DuckDBPyRelation | None:
+    """All versions of an entity; None where it has not as many keys as the table."""
+    parts = entity.split("/", len(keys) - 1)
+    if len(parts) != len(keys):
+        return None
+    values = parts if len(keys) == 1 else [unquote(part) for part in parts]
+    wanted = " and ".join(f"cast({identifier(key)} as varchar) = ?" for key in keys)
+    query = f"select * from features.{identifier(table)} where {wanted}"  # noqa: S608
+    return connection.sql(query, params=values)
+
+
+def _valid(versions: duckdb.DuckDBPyRelation, as_of: str) -> duckdb.DuckDBPyRelation:
+    if not as_of:
+        return versions.filter("is_current")
+    at, end = (f"timestamp '{instant(moment)}'" for moment in (as_of, "9999-01-01"))
+    return versions.filter(f"valid_from <= {at} and valid_to > {at} and system_to > {end}")

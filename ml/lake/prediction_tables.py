@@ -137,9 +137,12 @@ def named(name: str = "") -> str:
     of_case = [table for table, case in cases.items() if name in ("", case)]
     if len(of_case) == 1:
         return of_case[0]
-    there = ", ".join(f"{table} ({case})" if case else table for table, case in cases.items())
+    there = ", ".join(
+        f"{table} ({case})" if case not in ("", table) else table for table, case in cases.items()
+    )
     if not name:
         raise InsighteraError(
-            f"There are several prediction tables. Name one of them, or its use case: {there}."
+            "There are several prediction tables. Name one, or its use case, with --table: "
+            f"{there}."
         )
     raise InsighteraError(f"No prediction table or use case {name!r}. There are: {there}.")

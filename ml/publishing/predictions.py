@@ -1,7 +1,8 @@
 """Reads, compares and rolls back published predictions: what `insightera predictions` prints.
 
 A prediction table keeps every row ever published. *The* prediction of an entity at an instant is
-its latest row with `prediction_timestamp` at or before it.
+its latest row with `prediction_timestamp` at or before it; of a target that is predicted again as
+it comes nearer, the newest.
 """
 
 from datetime import datetime
@@ -25,7 +26,7 @@ def show(
     snapshot: str | int | None = None,
     branch: str | None = None,
 ) -> pa.Table:
-    """Each entity's prediction, one row per entity, ordered by its keys.
+    """Each entity's prediction, one row per entity (and target), ordered by its keys.
 
     `as_of` is a prediction's time, not a commit's; `snapshot` or `branch` choose what is read
     instead of `main`. Raises InsighteraError for a time, snapshot, branch or table that does not
@@ -55,9 +56,8 @@ def current(
 
 def latest(on: engine.Engine, table: str, *, as_of: datetime | None, **choice: Any) -> engine.Frame:
     """As `current`, on an engine; there in no order but on DuckDB."""
-    keys = prediction_tables.entity_keys(
-        table
-    )  # first: a table without predictions has no time of theirs
+    # first: a table without predictions has no time of theirs
+    keys = prediction_tables.subject(table)
     at_most = {} if as_of is None else {"prediction_timestamp": as_of}
     rows = on.read(table, at_most=at_most, **choice)
     return on.latest(rows, keys, prediction_tables.LATEST)
@@ -68,8 +68,7 @@ def diff(table: str, before: str, after: str, *, min_change: float = 0.0) -> pa.
     one, that differs, the largest change first, then what appeared or vanished.
 
     What is compared is `prediction_tables.measure`, and the category where there is one.
-    `min_change`: leave out what moved by less, in the measure's unit. Of a target that is predicted
-    again as it comes nearer, the newest prediction counts.
+    `min_change`: leave out what moved by less, in the measure's unit.
 
     Columns: the keys, `change` (appeared | vanished | changed), `<column>_before` and
     `<column>_after` of category and measure, and `<measure>_delta`, after minus before.
@@ -88,19 +87,11 @@ def diff(table: str, before: str, after: str, *, min_change: float = 0.0) -> pa.
     differs = " or ".join(
         f"b.{identifier(name)} is distinct from a.{identifier(name)}" for name in compared
     )
-    newest = (
-        f"qualify row_number() over (partition by {identifiers(keys)} "
-        f"order by {prediction_tables.LATEST} desc) = 1"
-    )
     with duckdb.connect() as connection:
-        connection.register("rows_before", _at(table, before))
-        connection.register("rows_after", _at(table, after))
+        connection.register("before", _at(table, before))
+        connection.register("after", _at(table, after))
         return connection.execute(
             f"""
-            with before as (from rows_before {newest}),
-
-            after as (from rows_after {newest})
-
             select
                 {columns},
                 case

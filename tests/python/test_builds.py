@@ -128,7 +128,7 @@ def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None
     assert "Traceback" not in done.stdout
     assert (after["head"], after["rows"]) == (before["head"], before["rows"])
     assert digest(demo.home / "serving.duckdb") == serving
-    shown = insightera(demo, "predictions", "show", "--table", TABLE, "--branch", branches[0])
+    shown = insightera(demo, "predictions", "show", TABLE, "--branch", branches[0])
     assert shown.returncode == 0, shown.stderr
     assert TABLE in shown.stdout
 
@@ -198,17 +198,10 @@ def test_command_line_over_a_build(demo: University, tmp_path: Path) -> None:
     out = tmp_path / "risks.csv"
     for arguments, expected in (
         (
-            (
-                "predictions",
-                "show",
-                "--table",
-                TABLE,
-                "--as-of",
-                str(FIRST.date() + timedelta(days=1)),
-            ),
+            ("predictions", "show", TABLE, "--as-of", str(FIRST.date() + timedelta(days=1))),
             "most of all",
         ),
-        (("predictions", "show", "--table", TABLE, "--out", str(out)), "rows written"),
+        (("predictions", "show", TABLE, "--out", str(out)), "rows written"),
         (("predictions", "history", nim, "--table", TABLE), nim),
         (("predictions", "diff", str(FIRST), "2030-01-01", "--table", TABLE), TABLE),
         (("features", "get", nim), "attendance_rate_30d"),
@@ -225,9 +218,9 @@ def test_command_line_over_a_build(demo: University, tmp_path: Path) -> None:
 
 def test_mistakes_are_answered_in_words(demo: University) -> None:
     for arguments, expected in (
-        (("predictions", "show", "--table", TABLE, "--as-of", "yesterday"), "yesterday"),
-        (("predictions", "show", "--table", TABLE, "--snapshot", "1"), "snapshot"),
-        (("predictions", "show", "--table", TABLE, "--branch", "audit_none"), "audit_none"),
+        (("predictions", "show", TABLE, "--as-of", "yesterday"), "yesterday"),
+        (("predictions", "show", TABLE, "--snapshot", "1"), "snapshot"),
+        (("predictions", "show", TABLE, "--branch", "audit_none"), "audit_none"),
         (("predictions", "show", "--table", "nothing"), "nothing"),
         (("predictions", "history", "no-such-nim", "--table", TABLE), "no-such-nim"),
         (("features", "get", "no-such-nim"), "no-such-nim"),
@@ -240,14 +233,7 @@ def test_mistakes_are_answered_in_words(demo: University) -> None:
             "no_such",
         ),
         (
-            (
-                "predictions",
-                "show",
-                "--table",
-                TABLE,
-                "--out",
-                str(demo.home / "mlflow.db" / "x.csv"),
-            ),
+            ("predictions", "show", TABLE, "--out", str(demo.home / "mlflow.db" / "x.csv")),
             "mlflow.db",
         ),
         (("import", "oulad", str(demo.home), "--out", str(demo.home / "raw")), "studentInfo"),

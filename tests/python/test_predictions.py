@@ -2,13 +2,16 @@
 
 import csv
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from prediction_cases import CASES, Case
 from scoring_world import FIRST, LATER, TABLE, World, copy_store, use_home
 
 from ml import lake, registry
@@ -77,14 +80,14 @@ def test_diff_lists_who_appeared_vanished_and_changed() -> None:
     assert set(rows) == differ
     assert len(differ) > 2
     assert rows["S1"]["change"] == "appeared"
-    assert rows["S1"]["probability_before"] is None
-    assert rows["S1"]["category_after"] == now["S1"]["risk_category"]
+    assert rows["S1"]["dropout_probability_before"] is None
+    assert rows["S1"]["risk_category_after"] == now["S1"]["risk_category"]
     for nim in differ - {"S1"}:
         row = rows[nim]
         assert row["change"] == "changed"
-        assert row["category_before"] == then[nim]["risk_category"]
+        assert row["risk_category_before"] == then[nim]["risk_category"]
         delta = now[nim]["dropout_probability"] - then[nim]["dropout_probability"]
-        assert row["probability_delta"] == pytest.approx(delta)
+        assert row["dropout_probability_delta"] == pytest.approx(delta)
 
     second, first = (str(entry.id) for entry in lake.history(TABLE))
     backwards = predictions.diff(TABLE, second, first)
@@ -209,7 +212,8 @@ def test_what_a_person_looks_for_fits_eighty_columns(
     code, out, _ = insightera(capsys, monkeypatch, "predictions", *arguments)
     assert code == 0
     table = [line for line in out.splitlines() if line and line[0] in "┏┃┡│└"]
-    assert max(map(len, table)) <= 80
+    assert {len(line) for line in table} == {len(table[0])}  # nothing is cut at the edge
+    assert len(table[0]) <= 80
     header = [cell.strip() for cell in table[1].strip("┃").split("┃")]
     assert [head for head in heads if head not in header] == []
     assert words in out
@@ -251,14 +255,15 @@ def test_a_machine_gets_everything(
 
 
 def test_diff_begins_with_the_largest_change_and_leaves_out_the_small() -> None:
-    deltas = predictions.diff(TABLE, "2024-02-01", "2024-02-08")["probability_delta"].to_pylist()
-    moved = [abs(delta) for delta in deltas if delta is not None]
+    delta = "dropout_probability_delta"
+    deltas = predictions.diff(TABLE, "2024-02-01", "2024-02-08")[delta].to_pylist()
+    moved = [abs(each) for each in deltas if each is not None]
     assert moved == sorted(moved, reverse=True)
     assert deltas[-1] is None  # who appeared has no change
     least = sorted(moved)[len(moved) // 2]
     most = predictions.diff(TABLE, "2024-02-01", "2024-02-08", min_change=least)
-    assert [abs(d) for d in most["probability_delta"].to_pylist() if d is not None] == [
-        delta for delta in moved if delta >= least
+    assert [abs(d) for d in most[delta].to_pylist() if d is not None] == [
+        each for each in moved if each >= least
     ]
     assert "appeared" in most["change"].to_pylist()
 
@@ -311,3 +316,249 @@ def test_models_are_told_apart(
         insightera(capsys, monkeypatch, "models", "list", "--format", "json")[1]
     )
     assert first["metrics"].keys() == version.metrics.keys()
+
+
+# --- Every task -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def all_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a table of each task, and a warehouse that a build left."""
+    home = tmp_path_factory.mktemp("all_tasks")
+    with pytest.MonkeyPatch.context() as patch:
+        use_home(home, patch)
+        copy_store(home)
+        for case in CASES:
+            case.publish()
+    with duckdb.connect(str(home / "warehouse.duckdb")) as warehouse:
+        warehouse.execute("create schema ml; create schema published; create schema features")
+        for case in CASES:
+            warehouse.execute(
+                f"create table ml.train_{case.name} as select 'promoted.' as decision;"
+                f"create table ml.score_{case.name} as from range(2);"
+                f"create table published.published_{case.table} as from range({len(case.table)})"
+            )
+        warehouse.execute(
+            """
+            create table features.features_mahasiswa_cohort as
+            select
+                'S1' as nim, 0.5 as share, 'IF' as programme, true as is_current,
+                timestamp '2024-01-01' as valid_from, timestamp '9999-12-31' as valid_to,
+                timestamp '9999-12-31' as system_to, timestamp '2023-12-31' as feature_timestamp;
+            create table features.features_program_studi_enrolment as
+            select p.kode_prodi, 35.0 as active_students, cohort.* exclude (nim, share, programme)
+            from features.features_mahasiswa_cohort as cohort
+            cross join (values ('IF'), ('A/B')) as p (kode_prodi);
+            """
+        )
+    return home
+
+
+@pytest.fixture
+def at_all_tasks(all_tasks: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    use_home(all_tasks, monkeypatch)
+    return all_tasks
+
+
+def body(out: str) -> list[str]:
+    """The rows of the table on the screen."""
+    return [line for line in out.splitlines() if line.startswith("│")]
+
+
+def in_order(words: tuple[str, ...], line: str) -> bool:
+    return re.search(".*?".join(map(re.escape, words)), line) is not None
+
+
+def head_of(out: str) -> list[str]:
+    (line,) = [line for line in out.splitlines() if line.startswith("┃")]
+    return [cell.strip() for cell in line.strip("┃").split("┃")]
+
+
+by_task = pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.meta["task"]))
+
+
+@by_task
+@pytest.mark.usefixtures("at_all_tasks")
+def test_show_has_what_a_person_looks_for_first(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ("predictions", "show", case.table)
+    code, wide, _ = insightera(capsys, monkeypatch, *call, width=200)
+    assert code == 0
+    assert in_order(case.shown, body(wide)[0]), wide
+    assert "{" not in wide
+    narrow = insightera(capsys, monkeypatch, *call)[1]
+    table = [line for line in narrow.splitlines() if line and line[0] in "┏┃┡│└"]
+    assert {len(line) for line in table} == {len(table[0])}
+    assert len(table[0]) <= 80
+    assert [head for head in case.heads if head not in head_of(narrow)] == []
+
+
+@by_task
+@pytest.mark.usefixtures("at_all_tasks")
+def test_show_takes_a_table_or_a_use_case_and_sorts_by_score_or_key(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [
+        insightera(capsys, monkeypatch, "predictions", "show", *names, "--format", "json")[1]
+        for names in ((case.table,), (case.name,), ("--table", case.table))
+    ]
+    assert said[0] == said[1] == said[2]
+    rows = json.loads(said[0])
+    keys = prediction_tables.subject(case.table)
+    told = [tuple(row[key] for key in keys) for row in rows]
+    assert sorted(told) == case.subjects
+    score = prediction_tables.column(case.table, "score")
+    order = [(-row[score] if score else 0, *(row[key] for key in keys)) for row in rows]
+    assert order == sorted(order)
+
+
+@by_task
+@pytest.mark.usefixtures("at_all_tasks")
+def test_diff_compares_by_what_the_task_measures(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ("predictions", "diff", FIRST.isoformat(), LATER.isoformat(), "--table", case.name)
+    narrow = insightera(capsys, monkeypatch, *call)[1]
+    assert in_order(case.changes, body(narrow)[0]), narrow
+    rows = json.loads(insightera(capsys, monkeypatch, *call, "--format", "json")[1])
+    measure = prediction_tables.measure(case.table)
+    assert {f"{measure}_before", f"{measure}_after", f"{measure}_delta"} <= rows[0].keys()
+    most = insightera(
+        capsys, monkeypatch, *call, "--min-change", str(case.least), "--format", "json"
+    )
+    assert [row for row in json.loads(most[1]) if row["change"] == "changed"] == rows[:1]
+    assert predictions.diff(case.table, "2024-02-08", "2024-02-08").num_rows == 0
+
+
+@by_task
+@pytest.mark.usefixtures("at_all_tasks")
+def test_history_has_every_target_and_each_step(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ("predictions", "history", case.entity, "--table", case.table)
+    wide = body(insightera(capsys, monkeypatch, *call, width=200)[1])
+    assert len(wide) == len(case.steps)
+    for words, line in zip(case.steps, wide, strict=True):
+        assert all(word in line for word in words), line
+    narrow = body(insightera(capsys, monkeypatch, *call)[1])
+    assert max(map(len, narrow)) <= 80
+    rows = json.loads(insightera(capsys, monkeypatch, *call, "--format", "json")[1])
+    assert len(rows) == len(case.steps)
+
+
+@pytest.mark.usefixtures("at_all_tasks")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (("show",), "There are several prediction tables.*enrolment_forecast \\(enrolment\\)"),
+        (("show", "nope"), "No prediction table or use case 'nope'. There are: attendance_anom"),
+        (("show", "enrolment", "--table", "attendance"), "name one table"),
+        (("history", "S1"), "There are several prediction tables"),
+        (("diff", "2024-02-01", "2024-02-08"), "There are several prediction tables"),
+        (("rollback", "--yes"), "There are several prediction tables"),
+    ],
+)
+def test_where_several_tables_are_one_is_to_be_named(
+    call: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code, _, err = insightera(capsys, monkeypatch, "predictions", *call)
+    assert code == 2
+    assert re.search(message, err)
+
+
+def test_a_table_of_before_roles_and_units_is_read_as_a_classifiers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = lake.properties(TABLE)
+    old = {key: held[key] for key in (prediction_tables.ENTITY_KEYS, prediction_tables.OUTCOME)}
+    now = prediction_tables.measure(TABLE), prediction_tables.units(TABLE)
+    monkeypatch.setattr(lake, "properties", lambda _: old)
+    assert (prediction_tables.measure(TABLE), prediction_tables.units(TABLE)) == now
+    assert now[0] == "dropout_probability"
+
+
+@pytest.mark.usefixtures("at_all_tasks")
+def test_a_rollback_is_of_the_table_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CASES[-1]
+    second, first = (entry.id for entry in lake.history(case.table))
+    other = lake.head(CASES[0].table)
+    call = ("predictions", "rollback", "--yes", "--table", case.name, "--snapshot")
+    assert f"at snapshot {first}" in insightera(capsys, monkeypatch, *call, str(first))[1]
+    assert (lake.head(case.table), lake.head(CASES[0].table)) == (first, other)
+    insightera(capsys, monkeypatch, *call, str(second))
+    assert lake.head(case.table) == second
+
+
+@pytest.mark.usefixtures("at_all_tasks")
+def test_where_counts_each_published_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = insightera(capsys, monkeypatch, "where")[1]
+    spark = insightera(capsys, monkeypatch, "where", "--target", "spark")[1]
+    for case in CASES:
+        assert f"{case.name}: promoted, 2 scored" in out
+        assert f"{case.table}: {len(case.table)} published in all" in out
+        assert f"{case.table}: {len(case.subjects)} published in all" in spark
+
+
+@pytest.mark.usefixtures("at_all_tasks")
+@pytest.mark.parametrize(
+    "call", [("where",), ("doctor",), ("models", "list"), ("features", "get", "S1")], ids=" ".join
+)
+def test_what_is_no_prediction_goes_to_files_too(
+    call: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    told = insightera(capsys, monkeypatch, *call, "--format", "json")[1]
+    rows = json.loads(told)
+    assert rows
+    text = insightera(capsys, monkeypatch, *call, "--format", "csv")[1]
+    assert insightera(capsys, monkeypatch, *call, "--out", "-")[1] == text
+    for name in ("rows.json", "rows.csv", "rows.parquet"):
+        out = insightera(capsys, monkeypatch, *call, "--out", str(tmp_path / name))[1]
+        assert f"{len(rows)} rows written to {tmp_path / name}" in out
+    assert (tmp_path / "rows.json").read_text() == told
+    assert (tmp_path / "rows.csv").read_text() == text
+    kept = pyarrow.parquet.read_table(tmp_path / "rows.parquet")
+    assert kept.column_names == list(rows[0])
+    assert kept.num_rows == len(rows)
+
+
+@pytest.mark.usefixtures("at_all_tasks")
+def test_features_are_of_whichever_entity_has_the_key(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tables(key: str, *more: str) -> set[str]:
+        call = ("features", "get", key, *more, "--format", "json")
+        return {row["table"] for row in json.loads(insightera(capsys, monkeypatch, *call)[1])}
+
+    assert tables("S1") == {"features_mahasiswa_cohort"}
+    assert tables("IF") == tables("A/B") == {"features_program_studi_enrolment"}
+    assert tables("IF", "--as-of", "2024-01-02") == tables("IF")
+    assert tables("IF", "--as-of", "2023-12-31") == set()
+    out = insightera(capsys, monkeypatch, "features", "get", "IF")[1]
+    assert in_order(("active_students", "35", "Enrolled (students)"), body(out)[0])
+    assert "kode_prodi" not in out
+    code, _, err = insightera(capsys, monkeypatch, "features", "get", "nobody")
+    assert code == 2
+    assert "No feature table knows 'nobody'" in err
+
+
+def test_numbers_of_a_column_have_as_many_decimals() -> None:
+    assert screen.numbers([1234.4, 9.26, None]) == ["1,234", "9", ""]
+    assert screen.numbers([9.26, 0.04]) == ["9.3", "0.0"]
+    assert screen.numbers([0.25, -0.01], signed=True) == ["+0.25", "-0.01"]
+    assert screen.numbers([12.0, -0.4], signed=True) == ["+12", "+0"]
+    assert screen.numbers([0.0123]) == ["0.012"]
+
+
+def test_without_a_row_csv_still_has_its_header() -> None:
+    assert screen.as_csv(pa.table({"a": pa.array([], pa.int64())})) == "a\n"
