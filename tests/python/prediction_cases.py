@@ -59,7 +59,9 @@ class Case:
         lake.ensure(self.table, schema, ["prediction_date"], step._properties(task))
         for as_of, said in ((FIRST, self.first), (LATER, self.later)):
             rows = [
-                dict(zip(task.answer_keys, key, strict=True)) | dict(outputs) | envelope(as_of)
+                dict(zip((*task.use_case.entity_keys, *task.target_columns), key, strict=True))
+                | dict(outputs)
+                | envelope(as_of)
                 for key, outputs in said.items()
             ]
             lake.append(self.table, pa.Table.from_pylist(rows, schema), {"run-id": "r"})
