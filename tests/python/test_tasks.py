@@ -214,6 +214,7 @@ def test_rows_that_are_none_or_look_ahead_stop_the_build(task: str, query: str, 
     assert f"label_{asked.name}" in str(error.value)
 
 
+@pytest.mark.usefixtures("home")
 def test_one_row_that_is_early_is_counted() -> None:
     """Per row, by its own `matures_at`, however many others of the same cutoff are known."""
     asked = Enrolment(30)
