@@ -419,6 +419,12 @@ def _of_all(project: Path, use_cases: Sequence[Declared]) -> dict[str, str]:
             [f"train_{use_case.name}" for use_case in use_cases],
             'training.versions(build=dbt.ref("this_build"))',
         ),
+        "python_models/training/trained_measures.py": lambda: _gather(
+            "Every measure of every registered version, a row each.",
+            "training",
+            [f"train_{use_case.name}" for use_case in use_cases],
+            'training.measures(build=dbt.ref("this_build"))',
+        ),
         "python_models/publishing/published_receipts.py": lambda: _gather(
             "Every publication there ever was, from the lake.",
             "publishing",
