@@ -44,10 +44,11 @@ SCORE_COMMITS, PUBLISH_COMMITS = 4, 4
 
 
 def kill_points() -> list[tuple[str, str, int, str]]:
-    """Every one for classification. What a task changes are the rows: for the others those amid them,
-    before the branch is complete, and between main's move and the receipt."""
+    """Every one for classification. What a task changes are the rows: for the others before and after
+    the first of them (anomalies are written at once), and between main's move and the receipt.
+    """
     commits = {"score": SCORE_COMMITS, "publish": PUBLISH_COMMITS}
-    amid = [("score", 2, "after"), ("score", 3, "before"), ("publish", 0, "after")]
+    amid = [("score", 2, "before"), ("score", 2, "after"), ("publish", 0, "after")]
     return [
         ("classification", phase, commit, moment)
         for phase, count in commits.items()
