@@ -324,7 +324,12 @@ select * from final
 _OWN: Mapping[str, Mapping[str, Any]] = {
     "classification": {
         "estimator": "sklearn.ensemble.HistGradientBoostingClassifier",
-        "grid": {"learning_rate": [0.05], "max_leaf_nodes": [7, 15]},
+        "grid": {
+            "learning_rate": [0.05],
+            "max_leaf_nodes": [7, 15],
+            "min_samples_leaf": [20, 200],
+            "max_features": [0.3],
+        },
         "thresholds": {"Low": 0.0, "Medium": 0.3, "High": 0.6},
         "promotion": {"metric": "roc_auc", "minimum": 0.55, "margin": 0.01, "max_milliseconds": 50},
     },

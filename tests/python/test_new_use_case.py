@@ -14,10 +14,12 @@ from ml.cli import use_case_files
 from ml.cli.use_case_files import MARK
 from ml.core import settings
 
+SUBJECTS = ("academic", "assessment", "attendance", "cohort", "demographic", "engagement")
+FEATURES = ",".join(f"features_mahasiswa_{subject}" for subject in SUBJECTS)
 QUESTION = (
     *("--entity", "nim", "--outcome", "leaving", "--no-input"),
-    *("--features", "features_mahasiswa_academic,features_mahasiswa_attendance"),
-    *("--mandatory", "gpa_cumulative,attendance_rate_30d"),
+    *("--features", FEATURES),
+    *("--mandatory", "gpa_cumulative,attendance_rate_30d,active_days_30d,submitted_share"),
 )
 EVENT = (
     *("--event-model", "dim_mahasiswa", "--event-time", "valid_from"),
