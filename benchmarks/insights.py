@@ -273,7 +273,7 @@ def planted_attendance(connection: duckdb.DuckDBPyConnection, made: Any, task: A
     }
     with engine.opened() as on:
         rows = matured(on, connection.table(f"labels.label_{case.name}"), task, made.as_of)
-        joined, found = training_set(rows, tables, task, connection)
+        joined, found = training_set(on, rows, tables, task, connection)
     held = task.split(rows).validation
     frame = model_input.frame(joined, list(found.kinds))
     fitted = task.fit(frame, task.split(rows).train, rows, found.kinds)

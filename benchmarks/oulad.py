@@ -58,7 +58,7 @@ def main() -> None:
     )
     with engine.opened() as on:
         rows = matured(on, spine, task, TRAINED)
-    joined, found = training_set(rows, tables, task, connection)
+        joined, found = training_set(on, rows, tables, task, connection)
     plain = estimators.pipeline("sklearn.ensemble.HistGradientBoostingClassifier", found.kinds, {})
     plain.fit(model_input.frame(joined, list(found.kinds)), rows.labels)
 

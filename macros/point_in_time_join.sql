@@ -1,4 +1,6 @@
-{% macro point_in_time_join(spine, features, entity_keys, timestamp, ttl=none, known_at=none) -%}
+{% macro point_in_time_join(
+    spine, features, entity_keys, timestamp, ttl=none, known_at=none, join_key_map=none
+) -%}
     {#- Every row of a spine once, with each feature table's version that held at the row's instant.
 
         Arguments
@@ -8,32 +10,42 @@
             entity_keys: list of columns. timestamp: column of the spine.
             ttl: SQL interval; a version that began longer before the instant gives NULL.
             known_at: column of the spine, or SQL instant: believe what was believed then.
+            join_key_map: {side: {key of a feature table: column of the spine}}. A table without the entity keys is
+                joined once for each side whose keys it has, and `<side>__` stands before its columns.
         Gives the spine's columns, then the features'; of the tables' own columns neither the keys nor `valid_*`,
         `system_*` and `is_current`. A name found twice is `<name>__<column>`. In the order of the spine.
         Use: `{{ point_in_time_join(
             ref('label_x'), {'academic': ref('features_y')}, ['nim'], 'cutoff', known_at='cutoff'
-        ) }}`
+        ) }}`; of pairs `join_key_map={'a': {'nidn': 'nidn_a'}, 'b': {'nidn': 'nidn_b'}}`.
 
-        What holds is decided by `point_in_time_match` alone, which `ml.features` renders too. -#}
+        What holds is decided by `point_in_time_match`, what is joined by which keys and called what by
+        `point_in_time_readings`; `ml.features` renders both. -#}
     {%- if not execute -%} {{ return('') }} {%- endif -%}
     {%- set spine_columns = point_in_time_columns(spine) -%}
-    {%- set tables = {} -%}
-    {%- set taken = spine_columns.keys() | list -%}
-    {%- set hidden = ['valid_from', 'valid_to', 'system_from', 'system_to', 'is_current'] -%}
-    {%- set hidden = hidden + (entity_keys | map('lower') | list) -%}
+    {%- set tables, names = {}, {} -%}
     {%- for name, relation in features.items() -%}
         {%- do tables.update({name: point_in_time_columns(relation)}) -%}
-        {%- do taken.extend(tables[name].keys() | reject('in', hidden)) -%}
+        {%- do names.update({name: tables[name].keys() | list}) -%}
     {%- endfor -%}
     {#- Nothing is built yet where someone compiles or documents a fresh clone. -#}
     {%- set is_only_read = flags.WHICH in ('compile', 'generate', 'list') -%}
     {%- if is_only_read and not (spine_columns and tables.values() | select | list) -%}
         {{ return('select null as not_built_yet') }}
     {%- endif -%}
-    {%- do point_in_time_check(spine_columns, tables, entity_keys, timestamp, known_at) -%}
+    {%- set sides = {} -%}
+    {%- for side, keys in (join_key_map or {}).items() -%}
+        {%- do sides.update({side: {}}) -%}
+        {%- for key, column in keys.items() -%} {%- do sides[side].update({key | lower: column | lower}) -%} {%- endfor -%}
+    {%- endfor -%}
+    {%- set readings = point_in_time_readings(
+        spine_columns.keys() | list, names, entity_keys | map('lower') | list, sides
+    ) -%}
+    {%- do point_in_time_check(spine_columns, tables, readings, timestamp, known_at) -%}
     {%- set is_known_column = known_at is not none and known_at | lower in spine_columns -%}
-    {%- set keys = [] -%}
-    {%- for key in entity_keys -%} {%- do keys.append('key_' ~ loop.index) -%} {%- endfor -%}
+    {%- set spine_keys = [] -%}
+    {%- for reading in readings -%}
+        {%- do spine_keys.extend(reading['keys'].values() | reject('in', spine_keys)) -%}
+    {%- endfor -%}
 
     with
     spine_rows as {{ materialized() }} (
@@ -45,7 +57,7 @@
 
     instants as (
         select
-            {%- for key in entity_keys %}
+            {%- for key in spine_keys %}
             {{ adapter.quote(key) }} as key_{{ loop.index }},
             {%- endfor %}
             {{ point_in_time_utc(timestamp, spine_columns) }} as instant,
@@ -55,7 +67,7 @@
             __row_id as row_id
         from spine_rows
     ),
-    {%- for name, columns in tables.items() %}
+    {%- for name in tables %}
 
     version_rows_{{ loop.index }} as {{ materialized() }} (
         select
@@ -63,17 +75,22 @@
             {{ row_ids() }} - {{ 2 ** 62 }} as __row_id
         from {{ point_in_time_source(features[name]) }} as versions
     ),
+    {%- endfor %}
+    {%- for reading in readings %}
+    {%- set columns = tables[reading.table] -%}
+    {%- set keys = [] %}
 
     versions_{{ loop.index }} as (
         select
-            {%- for key in entity_keys %}
-            {{ adapter.quote(key) }} as key_{{ loop.index }},
+            {%- for key, column in reading['keys'].items() %}
+            {%- do keys.append('key_' ~ (spine_keys.index(column) + 1)) %}
+            {{ adapter.quote(key) }} as {{ keys[-1] }},
             {%- endfor %}
             {%- for column in ['valid_from', 'valid_to', 'system_from', 'system_to'] if column in columns %}
             {{ point_in_time_utc(column, columns) }} as {{ column }},
             {%- endfor %}
             __row_id as row_id
-        from version_rows_{{ loop.index }}
+        from version_rows_{{ (tables.keys() | list).index(reading.table) + 1 }}
     ),
 
     matched_{{ loop.index }} as (
@@ -91,27 +108,66 @@
             {%- do output.append(adapter.quote(column.name)) %}
             spine_rows.{{ adapter.quote(column.name) }},
             {%- endfor %}
-            {%- for name, columns in tables.items() %}
+            {%- for reading in readings %}
             {%- set number = loop.index -%}
-            {%- for key, column in columns.items() if key not in hidden %}
-            {%- set is_shared = taken | select('equalto', key) | list | length > 1 %}
-            {%- do output.append(adapter.quote(name ~ '__' ~ column.name if is_shared else column.name)) %}
-            version_rows_{{ number }}.{{ adapter.quote(column.name) }} as {{ output[-1] }},
+            {%- for key, name in reading.columns.items() %}
+            {%- set column = tables[reading.table][key].name %}
+            {%- do output.append(adapter.quote(name[:name | length - key | length] ~ column)) %}
+            rows_{{ number }}.{{ adapter.quote(column) }} as {{ output[-1] }},
             {%- endfor %}
             {%- endfor %}
             spine_rows.__row_id
         from spine_rows
-        {%- for name in tables %}
+        {%- for reading in readings %}
         left join matched_{{ loop.index }}
             on spine_rows.__row_id = matched_{{ loop.index }}.spine_row_id
-        left join version_rows_{{ loop.index }}
-            on matched_{{ loop.index }}.version_row_id = version_rows_{{ loop.index }}.__row_id
+        left join version_rows_{{ (tables.keys() | list).index(reading.table) + 1 }} as rows_{{ loop.index }}
+            on matched_{{ loop.index }}.version_row_id = rows_{{ loop.index }}.__row_id
         {%- endfor %}
     )
 
     select {{ output | join(', ') }}
     from final
     order by __row_id
+{%- endmacro %}
+
+{% macro point_in_time_readings(spine, tables, entity_keys, join_key_map) -%}
+    {#- By which keys each feature table is joined, and what its columns are called then.
+
+        Arguments: spine: its columns. tables: {name: its columns}. entity_keys, join_key_map: as of the join.
+        Gives a list, a table of sides once for each of them: {table, side, keys: {its column: the spine's}, columns:
+        {its column: name in the answer}}. A table that has neither the entity keys nor those of a side is read by the
+        entity keys. -#}
+    {%- set readings, taken = [], spine | list -%}
+    {%- set hidden = ['valid_from', 'valid_to', 'system_from', 'system_to', 'is_current'] -%}
+    {%- set own = {} -%}
+    {%- for key in entity_keys -%} {%- do own.update({key: key}) -%} {%- endfor -%}
+    {%- for name, columns in tables.items() -%}
+        {%- set sides = [] -%}
+        {%- if own.keys() | reject('in', columns) | list -%}
+            {%- for side, keys in join_key_map.items() if not keys.keys() | reject('in', columns) | list -%}
+                {%- do sides.append((side, keys)) -%}
+            {%- endfor -%}
+        {%- endif -%}
+        {%- for side, keys in sides or [('', own)] -%}
+            {%- set prefix = side ~ '__' if side else '' -%}
+            {%- set shown = columns | reject('in', hidden + keys.keys() | list) | list -%}
+            {%- do readings.append({'table': name, 'side': side, 'keys': keys, 'prefix': prefix, 'shown': shown}) -%}
+            {%- for column in shown -%} {%- do taken.append(prefix ~ column) -%} {%- endfor -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- set counts = {} -%}
+    {%- for column in taken -%} {%- do counts.update({column: counts.get(column, 0) + 1}) -%} {%- endfor -%}
+    {%- for reading in readings -%}
+        {%- set columns = {} -%}
+        {%- for column in reading.pop('shown') -%}
+            {%- set name = reading.prefix ~ column -%}
+            {%- set is_shared = counts[name] > 1 -%}
+            {%- do columns.update({column: reading.prefix ~ reading.table ~ '__' ~ column if is_shared else name}) -%}
+        {%- endfor -%}
+        {%- do reading.update({'columns': columns}) -%}
+    {%- endfor -%}
+    {{ return(readings) }}
 {%- endmacro %}
 
 {% macro point_in_time_match(
@@ -311,22 +367,25 @@
     {%- if relation is string and ' ' in relation | trim -%} ({{ relation }}) {%- else -%} {{ relation }} {%- endif -%}
 {%- endmacro %}
 
-{% macro point_in_time_check(spine_columns, tables, entity_keys, timestamp, known_at) -%}
+{% macro point_in_time_check(spine_columns, tables, readings, timestamp, known_at) -%}
     {#- Stop where a column is missing that the join cannot do without. -#}
     {%- set problems = [] -%}
-    {%- if not tables or not entity_keys -%}
+    {%- if not readings or not readings[0]['keys'] -%}
         {%- do problems.append('name at least one feature table and one entity key') -%}
     {%- endif -%}
-    {%- for column in entity_keys + [timestamp] if column | lower not in spine_columns -%}
-        {%- do problems.append('the spine has no column `' ~ column ~ '`') -%}
-    {%- endfor -%}
-    {%- for name, columns in tables.items() -%}
-        {%- for column in entity_keys + ['valid_from'] if column | lower not in columns -%}
-            {%- do problems.append('`' ~ name ~ '` has no column `' ~ column ~ '`') -%}
+    {%- set wanted = [timestamp] -%}
+    {%- for reading in readings -%}
+        {%- do wanted.extend(reading['keys'].values() | reject('in', wanted)) -%}
+        {%- for column in reading['keys'].keys() | list + ['valid_from']
+            if column | lower not in tables[reading.table] -%}
+            {%- do problems.append('`' ~ reading.table ~ '` has no column `' ~ column ~ '`') -%}
         {%- endfor -%}
-        {%- if known_at is not none and 'system_from' not in columns -%}
-            {%- do problems.append('`' ~ name ~ '` has no `system_from`, which `known_at` is asked of') -%}
+        {%- if known_at is not none and 'system_from' not in tables[reading.table] -%}
+            {%- do problems.append('`' ~ reading.table ~ '` has no `system_from`, which `known_at` is asked of') -%}
         {%- endif -%}
+    {%- endfor -%}
+    {%- for column in wanted if column | lower not in spine_columns -%}
+        {%- do problems.append('the spine has no column `' ~ column ~ '`') -%}
     {%- endfor -%}
     {%- if problems -%}
         {%- do exceptions.raise_compiler_error('point_in_time_join: ' ~ problems | join('; ') ~ '.') -%}

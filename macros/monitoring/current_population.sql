@@ -14,9 +14,13 @@
     {%- set wanted = monitored_features(ref('monitor_training_' ~ use_case)) -%}
     {%- if not execute -%} {{ return('') }} {%- endif -%}
     {%- set keys = use_case_meta(use_case).entity_keys -%}
-    {%- set ahead = use_case_meta(use_case).get('known_ahead', []) -%}
+    {%- set beside = use_case_meta(use_case).get('known_ahead', []) | list -%}
+    {%- set sides = use_case_meta(use_case).get('join_key_map', {}) -%}
+    {%- for columns in sides.values() -%}
+        {%- do beside.extend(columns.values() | reject('in', keys + beside)) -%}
+    {%- endfor -%}
     {%- set population -%}
-        (select {{ (keys + ahead) | join(', ') }}, cutoff from {{ spine }} where cutoff = {{ as_of() }})
+        (select {{ (keys + beside) | join(', ') }}, cutoff from {{ spine }} where cutoff = {{ as_of() }})
     {%- endset -%}
     {%- if not wanted -%} {{ return('select * from ' ~ population ~ ' as population') }} {%- endif -%}
     select
@@ -27,6 +31,6 @@
         {{ adapter.quote(column) }}{{ ',' if not loop.last }}
         {%- endfor %}
     from (
-        {{ point_in_time_join(population, relations, keys, 'cutoff', known_at='cutoff') }}
+        {{ point_in_time_join(population, relations, keys, 'cutoff', known_at='cutoff', join_key_map=sides) }}
     ) as joined
 {%- endmacro %}

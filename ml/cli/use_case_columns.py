@@ -66,7 +66,7 @@ def none_where(name: str, condition: str) -> Test:
     return {"none_where": {"name": name, "arguments": {"condition": condition}}}
 
 
-def classification(name: str, meta: Mapping[str, Any]) -> Audit:  # noqa: ARG001
+def classification(name: str, meta: Mapping[str, Any]) -> Audit:
     """A calibrated probability and its category."""
     outcome, thresholds = meta["outcome"], dict(meta["thresholds"])
     categories = sorted(thresholds, key=lambda category: float(thresholds[category]))
@@ -75,8 +75,27 @@ def classification(name: str, meta: Mapping[str, Any]) -> Audit:  # noqa: ARG001
     ]
     probability, predicted = f"{outcome}_probability", f"predicted_{outcome}"
     said = f"robability of {outcome} within the horizon"
+    first, top = meta["entity_keys"][0], meta.get("top_k")
+    ranked = (
+        [
+            Described(
+                "rank",
+                f"Place among the answers of one {first}, the likeliest first (1 to {top}).",
+                [in_range(1, top)],
+            )
+        ]
+        if top
+        else []
+    )
+    one_place = {
+        "primary_key": {
+            "name": f"score_{name}_has_one_of_each_rank",
+            "arguments": {"columns": [first, "rank"]},
+        }
+    }
     return Audit(
         answers=(
+            *ranked,
             Described("risk_score", f"P{said} (0 to 100).", [in_range(0, 100)]),
             Described(probability, f"Calibrated p{said} (0 to 1).", [in_range(0, 1)]),
             Described(
@@ -89,6 +108,7 @@ def classification(name: str, meta: Mapping[str, Any]) -> Audit:  # noqa: ARG001
         key=meta["entity_keys"],
         known=("risk_score", probability, "risk_category", predicted),
         tests=(
+            *([one_place] if top else []),
             {
                 "probability_agrees": {
                     "arguments": {
@@ -195,22 +215,19 @@ FACTORS = {
 
 
 def columns_of(
-    name: str, meta: Mapping[str, Any], described: Mapping[str, str]
+    name: str, meta: Mapping[str, Any], described: Mapping[str, str], shown: Mapping[str, str]
 ) -> tuple[list[Described], list[Test], Audit]:
     """Columns of a use case's predictions in their order, the tests of whole rows, and the task's audit.
 
-    `meta`: its `meta.use_case`. `described`: what the label and the attributes' model say of their
-    columns.
+    `meta`: its `meta.use_case`. `described`: what the label says of its columns. `shown`: the
+    attributes, as the predictions call them, and what they are.
     """
     audit = TASKS[meta["task"]](name, meta)
     named = [
         Described(column, described.get(column, "Key of the entity."))
         for column in meta["entity_keys"]
     ]
-    carried = [
-        Described(column, described.get(column, "Attribute of the entity."))
-        for column in meta["attributes"]
-    ]
+    carried = [Described(column, text) for column, text in shown.items()]
     envelope = (
         Described("contributing_factors", FACTORS[meta["task"]]),
         Described("feature_timestamp", "Newest `recorded_at` that contributed, UTC."),

@@ -27,7 +27,8 @@ class Declared:
 
     name: str
     meta: Mapping[str, Any]
-    described: Mapping[str, str]  # columns of the label and of the attributes' model
+    described: Mapping[str, str]  # columns of the label
+    shown: Mapping[str, str]  # the attributes, as the predictions call them
     tables: Mapping[str, str]
 
     @property
@@ -99,8 +100,25 @@ def _declared(
         path.stem.removeprefix("label_"),
         meta,
         {**described, **column_texts(model)},
+        _shown(meta, described),
         _tables(project, where, meta["features"]),
     )
+
+
+def _shown(meta: Mapping[str, Any], described: Mapping[str, str]) -> dict[str, str]:
+    """What an answer carries of the attributes' model, whose columns are `described`; once for each
+    side where that model is of one side's entity.
+    """
+    sides = {
+        f"{side}__": f" Of side {side}."
+        for side, keys in (meta.get("join_key_map") or {}).items()
+        if set(meta["entity_keys"]) - set(described) and set(keys) <= set(described)
+    }
+    return {
+        prefix + column: (described[column] or "Attribute of the entity.") + said
+        for prefix, said in (sides or {"": ""}).items()
+        for column in meta["attributes"]
+    }
 
 
 def _refuse_shared_tables(found: Sequence[Declared]) -> None:
@@ -333,7 +351,9 @@ def _train_yaml(use_case: Declared) -> dict[str, Any]:
 
 
 def _score_yaml(use_case: Declared) -> dict[str, Any]:
-    columns, tests, audit = columns_of(use_case.name, use_case.meta, use_case.described)
+    columns, tests, audit = columns_of(
+        use_case.name, use_case.meta, use_case.described, use_case.shown
+    )
     said = (
         f"One row per {_and(audit.key)} scored by this build, read back from the audit branch. These "
         "tests are the audit: where one fails, nothing is published."
@@ -343,7 +363,7 @@ def _score_yaml(use_case: Declared) -> dict[str, Any]:
 
 
 def _publish_yaml(use_case: Declared) -> dict[str, Any]:
-    columns, _, audit = columns_of(use_case.name, use_case.meta, use_case.described)
+    columns, _, audit = columns_of(use_case.name, use_case.meta, use_case.described, use_case.shown)
     said = f"One row per {_and(audit.key)}: the latest prediction on `main` at `as_of`."
     plain = [Described(column.name, column.description) for column in columns]
     model = _described_model(use_case.published, said, plain)

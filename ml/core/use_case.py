@@ -1,6 +1,7 @@
 """What a build and a use case are, as their YAML and the model `this_build` say it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,11 +16,12 @@ NUMBERS = {
     "promotion": ("margin", "max_milliseconds"),
     "retrain": ("max_age_days",),
 }
-MAY_LACK = {"split": "", "known_ahead": ()}  # common fields, and what stands for them
+# common fields that may be left out, and what stands for them
+MAY_LACK: dict[str, Any] = {"split": "", "known_ahead": (), "join_key_map": {}}
 TEXTS = ("task", "outcome", "estimator", "output_table", "attributes_from")
 LISTS = ("entity_keys", "features", "mandatory", "excluded", "attributes", "known_ahead")
 NOT_EMPTY = ("entity_keys", "features")
-MAPPINGS = ("grid", "promotion", "retrain")
+MAPPINGS = ("grid", "promotion", "retrain", "join_key_map")
 AT_LEAST = {"horizon_days": 1, "max_features": 1, "cv_folds": 2, "max_rows": 1}  # whole numbers
 
 
@@ -54,12 +56,29 @@ class UseCase:
     attributes: tuple[str, ...]  # columns of it, carried into the output
     split: str  # one of `ml.tasks.splits.SPLITS`; empty: the task's own
     known_ahead: tuple[str, ...]  # columns of the spine that may be features
+    # side -> {key of a feature table: column of the spine}: tables that are of a side, not of the
+    # entity, are joined once for each side, and `<side>__` stands before their columns
+    join_key_map: Mapping[str, Mapping[str, str]]
     own: Mapping[str, Any]  # fields of the task
 
     @property
     def where(self) -> str:
         """What messages call it."""
         return f"label_{self.name}: meta.use_case"
+
+    @property
+    def join_columns(self) -> tuple[str, ...]:
+        """Columns of the spine by which sides are joined and which are no entity key."""
+        named = (column for keys in self.join_key_map.values() for column in keys.values())
+        return tuple(column for column in dict.fromkeys(named) if column not in self.entity_keys)
+
+    @property
+    def nodes(self) -> tuple[tuple[str, ...], ...]:
+        """Of each side that is part of the entity, such as either person of a pair, its columns of
+        the spine.
+        """
+        sides = (tuple(keys.values()) for keys in self.join_key_map.values())
+        return tuple(columns for columns in sides if set(columns) <= set(self.entity_keys))
 
     @classmethod
     def of(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
@@ -103,6 +122,13 @@ def _check_shapes(where: str, meta: Mapping[str, Any]) -> None:
     for key, values in meta["grid"].items():
         if not isinstance(values, list) or not values:
             raise InsighteraError(f"{where}.grid.{key} is {values!r}; write a list of values.")
+    for side, keys in meta["join_key_map"].items():
+        given = isinstance(keys, Mapping) and keys and set(map(type, keys.values())) == {str}
+        if not given or not re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", str(side)):
+            raise InsighteraError(
+                f"{where}.join_key_map.{side} is {keys!r}; name the side in lower case and write "
+                "{key of the feature tables: column of the label}, such as a: {nidn: nidn_a}."
+            )
 
 
 def _check_values(where: str, meta: Mapping[str, Any]) -> None:

@@ -9,9 +9,9 @@ import duckdb
 from ml.core import frames
 from ml.engine.on_duckdb import DuckDB
 from ml.engine.on_spark import Spark
-from ml.engine.protocol import BATCH_ROWS, Engine, Frame, Function, literal
+from ml.engine.protocol import BATCH_ROWS, Engine, Frame, Function, Read, literal
 
-__all__ = ["BATCH_ROWS", "Engine", "Frame", "Function", "literal", "opened"]
+__all__ = ["BATCH_ROWS", "Engine", "Frame", "Function", "Read", "literal", "opened"]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from ml.engine.protocol import (
     Frame,
     Function,
     Join,
+    Read,
     Shared,
     at_instant,
     holding,
@@ -113,15 +114,14 @@ class DuckDB:
         self,
         spine: Frame,
         features: Mapping[str, Frame],
-        reads: Mapping[str, Mapping[str, str]],
+        reads: Sequence[Read],
         keys: Sequence[str],
         instant: datetime,
         join: Join,
-        beside: Sequence[str] = (),
     ) -> Frame:
         population = (
             at_instant(spine, instant)
-            .project(self.quoted(*dict.fromkeys([*keys, *beside, "cutoff"])))
+            .project(self.quoted(*dict.fromkeys([*keys, "cutoff"])))
             .to_arrow_table()
         )
         # The join is faster on numbers, and on the population's versions only.
@@ -129,16 +129,22 @@ class DuckDB:
         population = population.append_column(ENTITY, numbers)
         connection = self._connection or self._work
         numbered = connection.from_arrow(population).set_alias("population")
-        same = " and ".join(f"versions.{q} = population.{q}" for q in map(identifier, keys))
         narrowed = {}
-        for table, wanted in reads.items():
-            held_then = holding(features[table], self.columns(features[table]), instant)
+        for number, read in enumerate(reads):
+            table = features[read.table]
+            same = " and ".join(
+                f"versions.{identifier(key)} = population.{identifier(column)}"
+                for key, column in read.keys.items()
+            )
             held = [
                 f"versions.{identifier(column)} as {identifier(output)}"
-                for output, column in wanted.items()
+                for output, column in read.columns.items()
             ]
-            together = held_then.set_alias("versions").join(numbered, same)
-            narrowed[table] = together.project(", ".join([identifier(ENTITY), *held]))
+            held_then = holding(table, self.columns(table), instant).set_alias("versions")
+            together = held_then.join(numbered, same)
+            narrowed[f"{number}"] = together.project(", ".join([identifier(ENTITY), *held]))
+        if not narrowed:  # nothing but what is known ahead
+            return population
         return join(
             population, narrowed, entity_keys=[ENTITY], timestamp="cutoff", known_at=instant
         )

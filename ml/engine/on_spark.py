@@ -15,6 +15,7 @@ from ml.engine.protocol import (
     Frame,
     Function,
     Join,
+    Read,
     at_instant,
     holding,
     key_text,
@@ -97,26 +98,25 @@ class Spark:
         self,
         spine: Frame,
         features: Mapping[str, Frame],
-        reads: Mapping[str, Mapping[str, str]],
+        reads: Sequence[Read],
         keys: Sequence[str],
         instant: datetime,
         join: Join,
-        beside: Sequence[str] = (),
     ) -> Frame:
-        narrowed = {
-            table: holding(features[table], self.columns(features[table]), instant).selectExpr(
-                *(self.quoted(key) for key in keys),
-                *(f"{self.quoted(column)} as {self.quoted(new)}" for new, column in wanted.items()),
+        joined = at_instant(spine, instant).select(*dict.fromkeys([*keys, "cutoff"]))
+        by_keys: dict[tuple[str, ...], dict[str, Frame]] = {}
+        for number, read in enumerate(reads):
+            table = features[read.table]
+            narrowed = holding(table, self.columns(table), instant).selectExpr(
+                *(f"{self.quoted(key)} as {self.quoted(new)}" for key, new in read.keys.items()),
+                *(f"{self.quoted(key)} as {self.quoted(new)}" for new, key in read.columns.items()),
             )
-            for table, wanted in reads.items()
-        }
-        return join(
-            at_instant(spine, instant).select(*dict.fromkeys([*keys, *beside, "cutoff"])),
-            narrowed,
-            entity_keys=list(keys),
-            timestamp="cutoff",
-            known_at=instant,
-        )
+            by_keys.setdefault(tuple(read.keys.values()), {})[f"{number}"] = narrowed
+        for columns, tables in by_keys.items():  # one join, but for the sides of a pair
+            joined = join(
+                joined, tables, entity_keys=list(columns), timestamp="cutoff", known_at=instant
+            )
+        return joined
 
     def read(self, table: str, **choice: Any) -> Frame:
         options = {

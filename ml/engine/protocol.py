@@ -23,6 +23,17 @@ Join = Callable[..., Frame]
 
 
 @dataclass(frozen=True)
+class Read:
+    """What is wanted of a feature table, by which keys."""
+
+    table: str
+    keys: Mapping[str, str]  # its column -> the spine's
+    columns: Mapping[
+        str, str
+    ]  # name in the answer -> its column; `valid_*` and `system_*` as they are
+
+
+@dataclass(frozen=True)
 class Shared:
     """A value as functions on other machines read it: Spark's broadcast looks the same."""
 
@@ -84,16 +95,15 @@ class Engine(Protocol):
         self,
         spine: Frame,
         features: Mapping[str, Frame],
-        reads: Mapping[str, Mapping[str, str]],
+        reads: Sequence[Read],
         keys: Sequence[str],
         instant: datetime,
         join: Join,
-        beside: Sequence[str] = (),
     ) -> Frame:
-        """The rows of `spine` whose `cutoff` is `instant`, with the features known then; of each
-        table the columns `reads` (output -> column), nothing wider; of the spine also the columns
-        `beside`. `join`:
-        `ml.features.point_in_time_join`, which no engine knows."""
+        """The rows of `spine` whose `cutoff` is `instant`, its columns `keys` and `cutoff`, with what was
+        known then of each table in `reads`, nothing wider. `join`: `ml.features.point_in_time_join`,
+        which no engine knows.
+        """
 
     def read(self, table: str, **choice: Any) -> Frame:
         """Rows of a lake table; `choice` as of `ml.lake.read`."""

@@ -1,19 +1,21 @@
 """Point-in-time joins, look-ups, and what a model reads of them."""
 
 from ml.features.point_in_time import (
-    HIDDEN,
     LONGEST,
     MACROS,
     UTC,
     VALIDITY,
+    Reading,
     point_in_time_join,
+    readings,
 )
 
 __all__ = [
-    "HIDDEN",
     "LONGEST",
     "MACROS",
     "UTC",
     "VALIDITY",
+    "Reading",
     "point_in_time_join",
+    "readings",
 ]

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
-from itertools import chain
 from typing import Any
 
 import duckdb
@@ -25,7 +24,6 @@ from ml.core.frames import arrow_schema, is_spark, to_arrow, to_spark, views
 from ml.core.macros import rendered
 
 VALIDITY = ("valid_from", "valid_to", "system_from", "system_to")
-HIDDEN = frozenset({*VALIDITY, "is_current"})  # say how long a version holds, not what it says
 MACROS = (
     "history/end_of_time",
     "engine/last_known",
@@ -45,6 +43,7 @@ def point_in_time_join(
     timestamp: str,
     ttl: timedelta | None = None,
     known_at: str | datetime | date | np.datetime64 | None = None,
+    join_key_map: Mapping[str, Mapping[str, str]] | None = None,
     connection: Any = None,
 ) -> Any:
     """Every row of `spine` once, in its order, with each feature table's version of that instant.
@@ -65,16 +64,21 @@ def point_in_time_join(
     and `feature_hash` are columns like any other. The work is done on a cursor of `connection`,
     or in memory.
 
+    `join_key_map`, {side: {key of a feature table: column of the spine}}: a table without the entity
+    keys is joined once for each side whose keys it has, and `<side>__` stands before its columns. Of
+    pairs of people that is `{"a": {"nidn": "nidn_a"}, "b": {"nidn": "nidn_b"}}`.
+
     Raises InsighteraError for missing columns, keys that cannot be compared, times that are none or
     finer than a microsecond, a `known_at` without `system_from`, no features, colliding names.
     """
     keys = _names(entity_keys, timestamp, features)
+    sides = _sides(join_key_map)
     if any(map(is_spark, features.values())):
-        return _on_spark(spine, features, keys, timestamp, _ttl(ttl), known_at)
+        return _on_spark(spine, features, keys, timestamp, _ttl(ttl), known_at, sides)
     rows = to_arrow(spine, "the spine")
     tables = {name: to_arrow(table, f"feature table {name!r}") for name, table in features.items()}
     schemas = {name: table.schema for name, table in tables.items()}
-    output = _checked(rows.schema, schemas, keys, timestamp)
+    found_by = _checked(rows.schema, schemas, keys, timestamp, sides)
     known = _known(known_at, rows)
     _has_system_time(schemas, known)
     limit = _ttl(ttl)
@@ -83,12 +87,36 @@ def point_in_time_join(
     names = list(rows.column_names)
     instants = _instants(rows, timestamp, known)
     with _cursor(connection) as cursor:
-        for name, table in tables.items():
-            found = _match(cursor, rows, instants, table, name, keys, limit, known)
-            wanted = list(output[name])
-            columns += _taken([table.column(column) for column in wanted], found)
-            names += output[name].values()
+        for reading in found_by:
+            table = tables[reading.table]
+            found = _match(cursor, rows, instants, table, reading, limit, known)
+            columns += _taken([table.column(column) for column in reading.columns], found)
+            names += reading.columns.values()
     return pa.Table.from_arrays(columns, names=names)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A feature table as a join reads it; a table of sides is read once for each of them."""
+
+    table: str  # its name in the join
+    side: str  # empty where the entity keys join it
+    keys: Mapping[str, str]  # its column -> the spine's
+    columns: Mapping[str, str]  # its column -> name in the answer
+
+
+def readings(
+    spine: Sequence[str],
+    tables: Mapping[str, Sequence[str]],
+    entity_keys: Sequence[str],
+    join_key_map: Mapping[str, Mapping[str, str]],
+) -> list[Reading]:
+    """How a join reads its feature tables, whose columns are given beside the spine's: the macro
+    `point_in_time_readings`.
+    """
+    held = {name: list(columns) for name, columns in tables.items()}
+    told = _macros().point_in_time_readings(list(spine), held, list(entity_keys), join_key_map)
+    return [Reading(*(each[key] for key in ("table", "side", "keys", "columns"))) for each in told]
 
 
 def _on_spark(
@@ -98,6 +126,7 @@ def _on_spark(
     timestamp: str,
     ttl: timedelta | None,
     known_at: Any,
+    sides: Mapping[str, Mapping[str, str]],
 ) -> Any:
     """The whole macro, as dbt compiles it for Spark, over frames of one session."""
     session = next(frame for frame in features.values() if is_spark(frame)).sparkSession
@@ -110,14 +139,14 @@ def _on_spark(
     }
     schemas = {name: arrow_schema(frame) for name, frame in frames.items()}
     rows = schemas.pop("")
-    _checked(rows, schemas, keys, timestamp)
+    found_by = _checked(rows, schemas, keys, timestamp, sides)
     asked = _known(known_at, rows.empty_table())
     _has_system_time(schemas, asked)
     _utc(rows.empty_table().column(timestamp), f"{timestamp!r} of the spine")
-    for name, schema in schemas.items():
-        what = f"feature table {name!r}"
-        for key in keys:
-            _same_kind(rows.field(key).type, schema.field(key).type, key, what)
+    for reading in found_by:
+        schema, what = schemas[reading.table], f"feature table {reading.table!r}"
+        for key, column in reading.keys.items():
+            _same_kind(rows.field(column).type, schema.field(key).type, key, what)
         for column in set(VALIDITY) & set(schema.names):
             _utc(schema.empty_table().column(column), f"{column!r} of {what}")
     known = known_at
@@ -134,7 +163,9 @@ def _on_spark(
     with views(frames, session) as named:
         tables = {name: view for name, view in named.items() if name}
         join = rendered("spark", *MACROS, columns=columns).point_in_time_join
-        query = join(named[""], tables, keys, timestamp, ttl=span, known_at=known)
+        query = join(
+            named[""], tables, keys, timestamp, ttl=span, known_at=known, join_key_map=sides
+        )
         return session.sql(query).select("*")
 
 
@@ -151,20 +182,22 @@ def _match(
     spine: pa.Table,
     instants: pa.Table,
     table: pa.Table,
-    name: str,
-    keys: Sequence[str],
+    reading: Reading,
     ttl: timedelta | None,
     known: _Known | None,
 ) -> pa.Array:
     """The row of `table` that each row of the spine gets, NULL where none."""
-    what = f"feature table {name!r}"
+    what = f"feature table {reading.table!r}"
     versions = {
         column: _utc(table.column(column), f"{column!r} of {what}")
         for column in VALIDITY
         if column in table.column_names
     }
     versions["row_id"] = _row_ids(-len(table), 0)
-    pairs = [_comparable(spine.column(key), table.column(key), key, what) for key in keys]
+    pairs = [
+        _comparable(spine.column(column), table.column(key), key, what)
+        for key, column in reading.keys.items()
+    ]
     coded, parameters = _entities(pairs, instants.column_names, list(versions))
     for number, (left, right) in enumerate(pairs, start=1):
         instants = instants.append_column(f"key_{number}", left)
@@ -367,17 +400,49 @@ def _names(entity_keys: Any, timestamp: Any, features: Any) -> list[str]:
     return list(entity_keys)
 
 
+def _sides(
+    join_key_map: Mapping[str, Mapping[str, str]] | None,
+) -> Mapping[str, Mapping[str, str]]:
+    """The key map of each side, checked as far as it can be without the tables."""
+    sides: Any = join_key_map or {}
+    if not isinstance(sides, Mapping) or not all(
+        isinstance(side, str)
+        and side
+        and isinstance(keys, Mapping)
+        and keys
+        and all(isinstance(name, str) and name for pair in keys.items() for name in pair)
+        for side, keys in sides.items()
+    ):
+        raise InsighteraError(
+            f"`join_key_map` is {join_key_map!r}: pass a dict of each side's keys, "
+            "e.g. {'a': {'nidn': 'nidn_a'}}."
+        )
+    return sides
+
+
 def _checked(
     spine: pa.Schema,
     tables: Mapping[str, pa.Schema],
     keys: Sequence[str],
     timestamp: str,
-) -> dict[str, dict[str, str]]:
-    """For each feature table its columns that come out, and under which name; nothing missing."""
-    _has(spine, [*keys, timestamp], "the spine")
-    for name, table in tables.items():
-        _has(table, [*keys, "valid_from"], f"feature table {name!r}")
-    return _output_names(spine, tables, keys)
+    sides: Mapping[str, Mapping[str, str]],
+) -> list[Reading]:
+    """How each feature table is read; nothing missing, no name twice."""
+    found = readings(
+        spine.names, {name: table.names for name, table in tables.items()}, keys, sides
+    )
+    of_spine = dict.fromkeys(column for reading in found for column in reading.keys.values())
+    _has(spine, [*of_spine, timestamp], "the spine")
+    for reading in found:
+        what = f"feature table {reading.table!r}"
+        _has(tables[reading.table], [*reading.keys, "valid_from"], what)
+    final = Counter([*spine.names, *(n for reading in found for n in reading.columns.values())])
+    twice = sorted(column for column, times in final.items() if times > 1)
+    if twice:
+        raise InsighteraError(
+            f"The result would have more than one column {twice}. Rename one, or the feature table."
+        )
+    return found
 
 
 def _has_system_time(tables: Mapping[str, pa.Schema], known: _Known | None) -> None:
@@ -389,27 +454,6 @@ def _has(schema: pa.Schema, columns: Sequence[str], what: str) -> None:
     missing = [column for column in columns if column not in schema.names]
     if missing:
         raise InsighteraError(f"{what} has no column {missing}; it has {schema.names}.")
-
-
-def _output_names(
-    spine: pa.Schema, tables: Mapping[str, pa.Schema], keys: Sequence[str]
-) -> dict[str, dict[str, str]]:
-    columns = {
-        name: [column for column in table.names if column not in HIDDEN.union(keys)]
-        for name, table in tables.items()
-    }
-    taken = Counter([*spine.names, *chain.from_iterable(columns.values())])
-    output = {
-        name: {c: f"{name}__{c}" if taken[c] > 1 else c for c in held}
-        for name, held in columns.items()
-    }
-    final = Counter([*spine.names, *(n for names in output.values() for n in names.values())])
-    twice = sorted(column for column, times in final.items() if times > 1)
-    if twice:
-        raise InsighteraError(
-            f"The result would have more than one column {twice}. Rename one, or the feature table."
-        )
-    return output
 
 
 def _known(known_at: Any, spine: pa.Table) -> _Known | None:

@@ -7,6 +7,7 @@ from ml.core.use_case import Build
 from ml.lake import iceberg as lake
 
 ENTITY_KEYS = "insightera.entity-keys"  # table properties that scoring sets
+TOGETHER = "insightera.answered-together"  # of those keys: whose answers are made at once
 OUTCOME = "insightera.outcome"
 USE_CASE = "insightera.use-case"
 ROLES = "insightera.roles"  # of the task's own columns: `ml.tasks.protocol.Output`
@@ -39,6 +40,12 @@ def entity_keys(table: str) -> tuple[str, ...]:
             f"{', '.join(tables()) or 'none'}."
         )
     return tuple(json.loads(held[ENTITY_KEYS]))
+
+
+def together(table: str) -> tuple[str, ...]:
+    """The keys whose answers are made at once: those of an older time are none of theirs any more."""
+    held = lake.properties(table).get(TOGETHER)
+    return tuple(json.loads(held)) if held else entity_keys(table)
 
 
 def outcome(table: str) -> str:

@@ -60,7 +60,26 @@ def latest(on: engine.Engine, table: str, *, as_of: datetime | None, **choice: A
     keys = prediction_tables.subject(table)
     at_most = {} if as_of is None else {"prediction_timestamp": as_of}
     rows = on.read(table, at_most=at_most, **choice)
-    return on.latest(rows, keys, prediction_tables.LATEST)
+    newest = on.latest(rows, keys, prediction_tables.LATEST)
+    together = prediction_tables.together(table)
+    if set(together) >= set(prediction_tables.entity_keys(table)):
+        return newest
+    return on.sql(
+        f"""
+        select {on.quoted(*on.columns(newest))}
+        from (
+            select
+                *,
+                rank() over (
+                    partition by {on.quoted(*together)} order by {prediction_tables.LATEST} desc
+                ) as age
+            from newest
+        ) as aged
+        where age = 1
+        order by {on.quoted(*keys)}
+        """,  # noqa: S608
+        newest=newest,
+    )
 
 
 def diff(table: str, before: str, after: str, *, min_change: float = 0.0) -> pa.Table:

@@ -20,14 +20,15 @@ from ml import engine, lake, registry, tasks
 from ml.core.errors import InsighteraError
 from ml.core.sql import identifier, identifiers, text
 from ml.core.turns import turn
-from ml.core.use_case import Build
-from ml.engine import BATCH_ROWS, Engine, Frame, literal
-from ml.features import VALIDITY, point_in_time_join
+from ml.core.use_case import Build, UseCase
+from ml.engine import BATCH_ROWS, Engine, Frame, Read, literal
+from ml.features import VALIDITY, point_in_time_join, readings
 from ml.lake import prediction_tables
 from ml.tasks.protocol import Task
 
 FACTORS = 5
 STAMP = pa.timestamp("us")
+RECORDED = "__recorded"  # ends the names of columns that say when what is read was recorded
 
 
 def score(
@@ -60,6 +61,7 @@ def score(
     use_case = task.use_case
     with engine.opened(connection) as on:
         task.refuse_lacking(on.columns(spine))
+        shown = _shown(on, use_case, attributes)
         schema = output_schema(on, task, spine, attributes)
         chosen = registry.champion_entry(name)
         if chosen is None:
@@ -68,7 +70,7 @@ def score(
         table = use_case.output_table
         main = lake.head(table) if lake.exists(table) else None
         hashed = _hashed(on, run, task, spine, features, chosen)
-        pending, latest = _pending(on, run, task, hashed, attributes, chosen, main)
+        pending, latest = _pending(on, run, task, hashed, attributes, shown, chosen, main)
         population = on.count(spine, f"cutoff = {literal(run.as_of)}")
         due = _due(on, task, pending)
         if due == 0:
@@ -82,6 +84,7 @@ def score(
                 predicted,
                 champion=on.shared(registry.load(name, chosen.version)),
                 task=task,
+                attributes=[name for name, *_ in shown],
                 values={
                     "model": chosen.name,
                     "version": chosen.version,
@@ -108,7 +111,9 @@ def output_schema(on: Engine, task: Task, spine: Frame, attributes: Frame) -> pa
     """The prediction table's columns; keys and attributes have the types of the relations."""
     use_case = task.use_case
     keys = on.schema(spine, task.answer_keys)
-    shown = on.schema(attributes, use_case.attributes)
+    told = _shown(on, use_case, attributes)
+    kinds = on.schema(attributes, use_case.attributes)
+    shown = [pa.field(name, kinds.field(column).type) for name, column, _ in told]
     own = [
         (output.name, output.type)
         for output in task.outputs()
@@ -128,6 +133,23 @@ def output_schema(on: Engine, task: Task, spine: Frame, attributes: Frame) -> pa
     return lake.compatible(pa.schema([*keys, *shown, *own, *envelope]))
 
 
+def _shown(
+    on: Engine, use_case: UseCase, attributes: Frame
+) -> list[tuple[str, str, Mapping[str, str]]]:
+    """The attributes of an answer: name in it, column of the table that holds them, and by which of
+    its columns that table is joined (to which of the spine). Those of people in pairs come once for
+    each side.
+    """
+    held = {"attributes": [*dict.fromkeys([*on.columns(attributes), *use_case.attributes])]}
+    read = readings([], held, use_case.entity_keys, use_case.join_key_map)
+    prefixes = [f"{each.side}__" if each.side else "" for each in read]
+    return [
+        (prefix + column, column, each.keys)
+        for each, prefix in zip(read, prefixes, strict=True)
+        for column in use_case.attributes
+    ]
+
+
 def _hashed(
     on: Engine,
     run: Build,
@@ -138,14 +160,37 @@ def _hashed(
 ) -> Frame:
     """The population with the model's features as they were known at `as_of`, and their digest."""
     use_case = task.use_case
-    reads = _reads(on, task, spine, features, chosen.features)
-    joined = on.joined_at(
-        spine, features, reads, use_case.entity_keys, run.as_of, point_in_time_join, task.beside
-    )
-    held = [*dict.fromkeys([*task.answer_keys, *task.target_columns, *chosen.features])]
+    asked = (*use_case.entity_keys, *task.beside)
+    reads = _reads(on, task, asked, features, chosen.features)
+    joined = on.joined_at(spine, features, reads, asked, run.as_of, point_in_time_join)
+    held = [*dict.fromkeys([*task.answer_keys, *task.beside, *chosen.features])]
     own = [("feature_timestamp", STAMP), ("feature_hash", pa.string())]
     schema = lake.compatible(pa.schema([*on.schema(joined, held), *own]))
-    return on.mapped(joined, partial(with_hash, features=chosen.features, schema=schema), schema)
+    hashed = on.mapped(joined, partial(with_hash, features=chosen.features, schema=schema), schema)
+    return hashed if task.together == task.answer_keys else _hashed_together(on, task, hashed)
+
+
+def _hashed_together(on: Engine, task: Task, hashed: Frame) -> Frame:
+    """One digest for all whose answers are made at once: where one of them changes, all do."""
+    kept = [name for name in on.columns(hashed) if name != "feature_hash"]
+    keys = on.quoted(*task.answer_keys)
+    one = on.key_hash([*task.answer_keys, "feature_hash"])
+    numbered = on.kept(f"select *, {one} as own_hash from hashed", hashed=hashed)  # noqa: S608
+    return on.kept(
+        f"""
+        select
+            {on.quoted(*kept)},
+            -- a sum does not depend on the order
+            cast(
+                sum(cast(own_hash as decimal(38, 0))) over (
+                    partition by {on.quoted(*task.together)}
+                ) as string
+            ) as feature_hash
+        from numbered
+        order by {keys}
+        """,  # noqa: S608
+        numbered=numbered,
+    )
 
 
 def with_hash(joined: pa.Table, *, features: Sequence[str], schema: pa.Schema) -> pa.Table:
@@ -154,7 +199,7 @@ def with_hash(joined: pa.Table, *, features: Sequence[str], schema: pa.Schema) -
     """
     from ml.features.model_input import digest
 
-    recorded = [name for name in joined.column_names if name.endswith("__recorded")]
+    recorded = [name for name in joined.column_names if name.endswith(RECORDED)]
     stamps = [joined[name].cast(STAMP) for name in recorded] or [pa.nulls(len(joined), STAMP)]
     return (
         joined.append_column("feature_timestamp", pc.max_element_wise(*stamps))
@@ -167,31 +212,18 @@ def with_hash(joined: pa.Table, *, features: Sequence[str], schema: pa.Schema) -
 def _reads(
     on: Engine,
     task: Task,
-    spine: Frame,
+    asked: Sequence[str],
     features: Mapping[str, Frame],
     columns: tuple[str, ...],
-) -> dict[str, dict[str, str]]:
-    """Of each feature table the columns that the champion reads, {output: column}, with those that
-    say what held when; tables that it does not read are left out.
+) -> list[Read]:
+    """Of each feature table the columns that the champion reads, with those that say what held when;
+    tables that it does not read are left out. `asked`: columns of the spine.
     """
     use_case = task.use_case
     found = {table: on.columns(frame) for table, frame in features.items()}
-    holders: dict[str, list[str]] = {}
-    for table, held in found.items():
-        for column in held:
-            if column not in (*use_case.entity_keys, *VALIDITY):
-                holders.setdefault(column, []).append(table)
-    reads: dict[str, dict[str, str]] = {}
-    taken = on.columns(spine)
-    for table, held in found.items():
-        for column in held:
-            if table in holders.get(column, []):
-                # the join's rule, in training: a name found twice carries its table's
-                shared = len(holders[column]) > 1 or column in taken
-                output = f"{table}__{column}" if shared else column
-                if output in columns:
-                    reads.setdefault(table, {})[output] = column
-    told = {*use_case.known_ahead, *(output for wanted in reads.values() for output in wanted)}
+    spine = [*dict.fromkeys([*asked, "cutoff"])]
+    joined = readings(spine, found, use_case.entity_keys, use_case.join_key_map)
+    told = {*use_case.known_ahead, *(name for each in joined for name in each.columns.values())}
     lost = sorted(set(columns) - told)
     if lost:
         raise InsighteraError(
@@ -199,11 +231,17 @@ def _reads(
             f"{', '.join(features)} has any more. Bring the columns back, or train again "
             "(`--vars 'retrain: always'`)."
         )
-    for table, wanted in reads.items():
-        if "feature_timestamp" in found[table]:
-            wanted[f"{table}__recorded"] = "feature_timestamp"
-        wanted |= {column: column for column in VALIDITY if column in found[table]}
-    return reads
+    return [
+        Read(each.table, each.keys, wanted | _when(number, found[each.table]))
+        for number, each in enumerate(joined)
+        if (wanted := {new: column for column, new in each.columns.items() if new in columns})
+    ]
+
+
+def _when(number: int, held: Sequence[str]) -> dict[str, str]:
+    """Columns that say when a version held and was recorded."""
+    recorded = {f"{number}{RECORDED}": name for name in ("feature_timestamp",) if name in held}
+    return recorded | {column: column for column in VALIDITY if column in held}
 
 
 def _pending(
@@ -212,13 +250,14 @@ def _pending(
     task: Task,
     hashed: Frame,
     attributes: Frame,
+    told: Sequence[tuple[str, str, Mapping[str, str]]],
     chosen: registry.Version,
     main: int | None,
 ) -> tuple[Frame, Frame]:
     """Those whose latest prediction is not of these features by this model, with their attributes
-    (`attribute_1`, ...); and everyone's latest prediction.
+    (`attribute_1`, ..., as `told`); and everyone's latest prediction.
     """
-    use_case, keys = task.use_case, on.quoted(*task.answer_keys)
+    keys = on.quoted(*task.together)
     # `feature_hash`: empty where another version made the prediction, which then counts for nothing.
     # `already`: at this very instant by this version. Such a row stands, whatever the features say
     # now: one prediction per entity, instant and version.
@@ -240,30 +279,37 @@ def _pending(
         {"version": chosen.version, "run_at": run.as_of.isoformat(sep=" ")},
         scored=_scored_before(on, task, run, main),
     )
+    sides = {str(by): by for _, _, by in told}
+    tables = {by: f"attributes_{number}" for number, by in enumerate(sides, start=1)}
+    joins = "\n".join(
+        f"left join {tables[side]} on {_same(on, by, tables[side])}" for side, by in sides.items()
+    )
     shown = "".join(
-        f", attributes.{on.quoted(name)} as attribute_{number}"
-        for number, name in enumerate(use_case.attributes, start=1)
+        f", {tables[str(by)]}.{on.quoted(column)} as attribute_{number}"
+        for number, (_, column, by) in enumerate(told, start=1)
     )
     pending = on.kept(
         f"""
         select hashed.*{shown}
         from hashed
         -- a left join and a filter: an anti join on more than equality is a nested loop in DuckDB
-        left join latest on {_same(on, task.answer_keys, "latest")}
-        left join attributes on {_same(on, use_case.entity_keys, "attributes")}
+        left join latest on {_same(on, {key: key for key in task.together}, "latest")}
+        {joins}
         where not coalesce(latest.already, false)
             and latest.feature_hash is distinct from hashed.feature_hash
         order by {", ".join(f"hashed.{on.quoted(key)}" for key in task.answer_keys)}
         """,  # noqa: S608
         hashed=hashed,
         latest=latest,
-        attributes=attributes,
+        **dict.fromkeys(tables.values(), attributes),
     )
     return pending, latest
 
 
-def _same(on: Engine, keys: Sequence[str], other: str) -> str:
-    return " and ".join(f"hashed.{on.quoted(key)} = {other}.{on.quoted(key)}" for key in keys)
+def _same(on: Engine, keys: Mapping[str, str], other: str) -> str:
+    return " and ".join(
+        f"{other}.{on.quoted(key)} = hashed.{on.quoted(column)}" for key, column in keys.items()
+    )
 
 
 def _due(on: Engine, task: Task, pending: Frame) -> int:
@@ -284,7 +330,7 @@ def _due(on: Engine, task: Task, pending: Frame) -> int:
 def _scored_before(on: Engine, task: Task, run: Build, main: int | None) -> Frame:
     """Who was scored, when, by which version, from which features: four narrow columns of
     `main`."""
-    columns = [*task.answer_keys, "feature_hash", "prediction_timestamp", "model_version"]
+    columns = [*task.together, "feature_hash", "prediction_timestamp", "model_version"]
     if main is None:
         names = [(name, pa.string()) for name in columns if name != "prediction_timestamp"]
         return pa.schema([*names, ("prediction_timestamp", STAMP)]).empty_table()
@@ -320,6 +366,7 @@ def _properties(task: Task) -> dict[str, str]:
     units = {output.name: output.unit for output in task.outputs() if output.unit}
     return {
         prediction_tables.ENTITY_KEYS: json.dumps(task.answer_keys),
+        prediction_tables.TOGETHER: json.dumps(task.together),
         prediction_tables.OUTCOME: task.use_case.outcome,
         prediction_tables.USE_CASE: task.use_case.name,
         prediction_tables.ROLES: json.dumps(roles),
@@ -332,12 +379,14 @@ def predicted(
     *,
     champion: Any,
     task: Task,
+    attributes: Sequence[str],
     values: Mapping[str, Any],
     schema: pa.Schema,
 ) -> pa.Table:
     """Prediction rows of one batch of what is pending, with the columns of `schema`.
 
-    `champion`: what `Engine.shared` made of a registered model. `values`: of every row.
+    `champion`: what `Engine.shared` made of a registered model. `attributes`: what the batch's
+    `attribute_1`, ... are called. `values`: of every row.
     """
     from ml.features.model_input import frame
 
@@ -353,7 +402,7 @@ def predicted(
             f"factor_{rank}", pa.array(top[:, rank] + 1)
         )  # SQL counts from 1
         scored = scored.append_column(f"share_{rank}", pa.array(shares[:, rank]))
-    query = _output_sql(task, batch.schema, model, top.shape[1])
+    query = _output_sql(task, batch.schema, model, attributes, top.shape[1])
     with duckdb.connect() as work:
         work.register("scored", scored)
         return work.execute(query, dict(values)).to_arrow_table().cast(schema)
@@ -371,9 +420,11 @@ def strongest(
     return order, np.take_along_axis(shares, order, axis=1)
 
 
-def _output_sql(task: Task, schema: pa.Schema, model: Any, factors: int) -> str:
+def _output_sql(
+    task: Task, schema: pa.Schema, model: Any, attributes: Sequence[str], factors: int
+) -> str:
     """The prediction row from `scored`: keys, attributes, the task's outputs, factors."""
-    use_case, features = task.use_case, model.features
+    features = model.features
     values = ", ".join(_json_value(schema.field(name)) for name in features)
     more = {
         field: ", ".join(_json_literal(value) for value in each)
@@ -388,9 +439,9 @@ def _output_sql(task: Task, schema: pa.Schema, model: Any, factors: int) -> str:
         + f"'contribution': share_{rank}}}"
         for rank in range(factors)
     )
-    attributes = "".join(
+    carried = "".join(
         f"attribute_{number} as {identifier(name)},\n"
-        for number, name in enumerate(use_case.attributes, start=1)
+        for number, name in enumerate(attributes, start=1)
     )
     own = task.output_sql()
     outputs = "".join(
@@ -417,7 +468,7 @@ def _output_sql(task: Task, schema: pa.Schema, model: Any, factors: int) -> str:
 
         select
             {identifiers(task.answer_keys)},
-            {attributes}
+            {carried}
             {outputs}
             contributing_factors,
             feature_timestamp,

@@ -40,17 +40,17 @@ def fit(
     from all rows. Raises TooLittleDataError.
     """
     part = frame.iloc[rows]
-    labels, entities, cutoffs = data.labels[rows], data.entities[rows], data.cutoffs[rows]
+    labels, entities, apart = data.labels[rows], data.entities[rows], data.apart[rows]
     chosen = selection.select(part, labels, entities, kinds, use_case)
     if not chosen.features:
         raise TooLittleDataError("no feature is mandatory and none is related to the label")
     part = part[list(chosen.features)]
     parameters, folds = search(
-        part, labels, cutoffs, entities, chosen.kinds, use_case, scorer(use_case)
+        part, labels, data.cutoffs[rows], entities, apart, chosen.kinds, use_case, scorer(use_case)
     )
     counts = [len(np.unique(entities[labels == label])) for label in (0, 1)]
     method = "isotonic" if min(counts) >= ISOTONIC_ENTITIES else "sigmoid"
-    pairs = partition(labels, entities, use_case.cv_folds)
+    pairs = partition(labels, apart, use_case.cv_folds)
     model = CalibratedClassifierCV(
         estimators.pipeline(use_case.estimator, chosen.kinds, parameters),
         method=method,
@@ -60,9 +60,9 @@ def fit(
     with estimators.one_thread():
         model.fit(part, labels)
     model.set_params(cv=len(pairs))  # the folds' row numbers would be stored with the model
-    return Fitted(
-        model, chosen, parameters, folds, f"{method}, on {len(pairs)} folds of held-out entities"
-    )
+    held = "entities" if apart.ndim == 1 else "nodes"
+    calibration = f"{method}, on {len(pairs)} folds of held-out {held}"
+    return Fitted(model, chosen, parameters, folds, calibration)
 
 
 def one_feature(judged: Judged, frame: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
@@ -98,6 +98,7 @@ def search(
     labels: NDArray[np.int64],
     cutoffs: splits.Times,
     entities: splits.Hashes,
+    apart: splits.Hashes,
     kinds: Mapping[str, str],
     use_case: UseCase,
     scorer: Any,
@@ -109,7 +110,7 @@ def search(
     rows = sample(entities, GRID_ROWS)
     labels = labels[rows]
     horizon = np.timedelta64(use_case.horizon_days, "D").astype("timedelta64[us]")
-    folds = splits.inner_folds(cutoffs[rows], labels, entities[rows], use_case.cv_folds, horizon)
+    folds = splits.inner_folds(cutoffs[rows], labels, apart[rows], use_case.cv_folds, horizon)
     if len(grid) == 1:
         return dict(grid[0]), "none needed: the grid has one point"
     frame = frame.iloc[rows]
@@ -130,11 +131,13 @@ def search(
 
 
 def partition(
-    labels: NDArray[np.int64], entities: splits.Hashes, folds: int
+    labels: NDArray[np.int64], apart: splits.Hashes, folds: int
 ) -> list[tuple[splits.Indices, splits.Indices]]:
-    """Folds of entities for calibration; fewer where a training part would lack a class."""
-    for number in range(max(2, folds), 1, -1):
-        pairs = splits.grouped_folds(entities, number)
+    """Folds of entities or nodes for calibration; fewer where a training part would lack a class."""
+    # nodes in three parts would leave a ninth of the pairs to learn from where a fold lies across two
+    most = max(2, folds) if apart.ndim == 1 else max(4, folds)
+    for number in range(most, 1, -1):
+        pairs = splits.grouped_folds(apart, number)
         if all(len(held) and len(np.unique(labels[learn])) == 2 for learn, held in pairs):
             return pairs
     raise TooLittleDataError("too few entities of one class to calibrate on held-out ones")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ml.core.errors import InsighteraError
 from ml.core.sql import text
 from ml.core.use_case import is_number
+from ml.engine import Engine, Frame
 from ml.tasks import splits
 from ml.tasks.protocol import Fitted, Judged, Known, Numbers, Output, Rows, Task
 from ml.tasks.splits import Hashes, Indices, Split
@@ -24,7 +25,8 @@ class Classification(Task):
     """A label of 0 or 1 within `horizon_days` after the cutoff."""
 
     kind = "classification"
-    fields = ("thresholds",)
+    fields = ("thresholds", "top_k")
+    may_lack: ClassVar = {"top_k": None}
     label_type = "bigint"
     label_rule = "try_cast(label as double) in (0, 1)"
     label_words = "0, 1 or NULL"
@@ -38,7 +40,13 @@ class Classification(Task):
     unit = "log-odds"
 
     def check(self) -> None:
-        check_thresholds(f"{self.use_case.where}.thresholds", self.own["thresholds"])
+        case, top = self.use_case, self.own["top_k"]
+        check_thresholds(f"{case.where}.thresholds", self.own["thresholds"])
+        if top is not None and (type(top) is not int or top < 1 or len(case.entity_keys) < 2):
+            raise InsighteraError(
+                f"{case.where}.top_k is {top!r}: it is the whole number, from 1 up, of answers that "
+                f"each {case.entity_keys[0]} gets, and asks for a second entity key to rank."
+            )
 
     def check_grid(self, grid: Sequence[Mapping[str, Any]]) -> None:
         from ml.tasks import estimators
@@ -52,9 +60,16 @@ class Classification(Task):
         bounds: Mapping[str, float] = self.own["thresholds"]
         return bounds
 
+    @property
+    def together(self) -> tuple[str, ...]:
+        """A rank is among the others: all answers of its first entity key are made at once."""
+        return self.answer_keys[:1] if self.own["top_k"] else self.answer_keys
+
     def outputs(self) -> tuple[Output, ...]:
         outcome = self.use_case.outcome
+        ranked = (Output("rank", pa.int64(), "rank"),) if self.own["top_k"] else ()
         return (
+            *ranked,
             Output("risk_score", pa.float64(), "score", "0 to 100"),
             Output(f"{outcome}_probability", pa.float64(), "value", "0 to 1"),
             Output("risk_category", pa.string(), "category"),
@@ -72,7 +87,34 @@ class Classification(Task):
             f"{outcome}_probability": "answer_probability",
             "risk_category": f"case {categories} end",
             f"predicted_{outcome}": f"answer_probability >= {LIKELY}",
+            "rank": "null",  # known once all are: `bounded`
         }
+
+    def bounded(self, on: Engine, rows: Frame, population: int) -> Frame:  # noqa: ARG002
+        """With `top_k`, the likeliest of each first entity key and their rank, 1 first."""
+        if not self.own["top_k"]:
+            return rows
+        kept = ", ".join(
+            "place as rank" if name == "rank" else on.quoted(name) for name in on.columns(rows)
+        )
+        order = on.quoted(f"{self.use_case.outcome}_probability")
+        return on.sql(
+            f"""
+            select {kept}
+            from (
+                select
+                    *,
+                    row_number() over (
+                        partition by {on.quoted(*self.together)}
+                        order by {order} desc, {on.quoted(*self.answer_keys)}
+                    ) as place
+                from scored
+            ) as ranked
+            where place <= $most
+            """,  # noqa: S608
+            {"most": self.own["top_k"]},
+            scored=rows,
+        )
 
     def split(self, rows: Rows) -> Split:
         days = np.timedelta64(self.use_case.horizon_days, "D").astype("timedelta64[us]")

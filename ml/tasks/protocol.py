@@ -46,6 +46,9 @@ class Rows:
     matured: Times  # when the label could be known
     labels: NDArray[Any]  # of the task's own type; without labels, nothing but zeros
     entities: Hashes  # of the entity keys
+    apart: (
+        Hashes  # what splits keep on one side: the entities, or (rows, n) the nodes they consist of
+    )
     sampled: bool
     spine: Frame  # the keys and what is known ahead, where the feature tables are
 
@@ -132,6 +135,11 @@ class Task(ABC):
                 f"{use_case.where}.split is {use_case.split!r}; use one of {', '.join(SPLITS)}, or "
                 "leave it out."
             )
+        if use_case.split == "nodes_apart" and len(use_case.nodes) < 2:
+            raise InsighteraError(
+                f"{use_case.where}.split is nodes_apart, which keeps both sides of a pair from being "
+                "known: name at least two sides of the entity keys in `join_key_map`."
+            )
         self.check()
 
     @property
@@ -145,9 +153,17 @@ class Task(ABC):
         return (*self.use_case.entity_keys, *self.answer_columns)
 
     @property
+    def together(self) -> tuple[str, ...]:
+        """The columns of `answer_keys` whose answers are made at once: where one of them is due, all
+        of them are.
+        """
+        return self.answer_keys
+
+    @property
     def beside(self) -> tuple[str, ...]:
         """Columns that the spine has beside entity keys, cutoff and label."""
-        return (*self.target_columns, *self.use_case.known_ahead)
+        case = self.use_case
+        return (*dict.fromkeys((*self.target_columns, *case.known_ahead, *case.join_columns)),)
 
     def refuse_lacking(self, spine: Sequence[str], *also: str) -> None:
         """Raise InsighteraError where the spine, whose columns are given, lacks one that is asked

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from ml.core.errors import InsighteraError
 from ml.core.macros import rendered
 from ml.core.use_case import UseCase
-from ml.features import model_input
+from ml.features import Reading, model_input
 from ml.tasks import estimators
 
 BINS = 5  # quantiles of a numeric column in the test; NULL is a bin of its own
@@ -36,6 +36,7 @@ class Candidates:
 
     kinds: Mapping[str, str]  # column -> number | category
     refused: Mapping[str, str]  # column -> reason
+    bare: Mapping[str, str]  # column of a feature table in the join -> its name in that table
 
 
 @dataclass(frozen=True)
@@ -58,29 +59,22 @@ class Selection:
     notes: tuple[str, ...]  # e.g. mandatory features without values
 
 
-def bare(column: str, tables: Sequence[str]) -> str:
-    """The name without the `<table>__` that the join puts before names that two tables share."""
-    for table in tables:
-        if column.startswith(f"{table}__"):
-            return column.removeprefix(f"{table}__")
-    return column
-
-
 def candidates(
-    schema: pa.Schema, spine: Sequence[str], tables: Sequence[str], use_case: UseCase
+    schema: pa.Schema, spine: Sequence[str], read: Sequence[Reading], use_case: UseCase
 ) -> Candidates:
-    """Sort the joined table's columns. `spine`: its own columns; `tables`: names of the feature
-    tables.
+    """Sort the joined table's columns. `spine`: columns of it that are none; `read`: how the join read
+    its feature tables.
 
     Raises InsighteraError where a mandatory feature is protected, excluded, absent or of no usable
     type.
     """
     audit = rendered("duckdb", "feature_table/feature_audit_columns").feature_audit_columns()
     beside = {*audit, "recorded_at", "loaded_at", *use_case.entity_keys}
+    bare = {output: name for reading in read for name, output in reading.columns.items()}
     kinds: dict[str, str] = {}
     refused: dict[str, str] = {}
     for column in schema:
-        name = bare(column.name, tables)
+        name = bare.get(column.name, column.name)
         what = model_input.kind(column.type)
         if column.name in spine or name in beside:
             continue
@@ -110,7 +104,7 @@ def candidates(
             "max_features "
             f"{use_case.max_features}. Raise the one or shorten the other."
         )
-    return Candidates(kinds, refused)
+    return Candidates(kinds, refused, bare)
 
 
 def select(

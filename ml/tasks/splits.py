@@ -1,8 +1,8 @@
 """Who learns and who judges: splits that keep time, entities and label horizons apart.
 
 A row is one (entity, cutoff); its label looks `horizon` ahead. Three things make a validation
-honest, and every split of entities here keeps the first two: no entity stands on both sides,
-training lies before validation, and (the gap) the last label of the training side was known before the first
+honest, and every split of entities here keeps the first two: no entity (of pairs, no person) stands on
+both sides, training lies before validation, and (the gap) the last label of the training side was known before the first
 cutoff of the validation side, as in de Prado, Advances in Financial Machine Learning (2018), ch. 7,
 "purging". Forecasts are asked of entities that have a past: there the rolling origin keeps time and
 horizons apart, and not entities.
@@ -17,9 +17,14 @@ from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
 Times = NDArray[np.datetime64]
-Hashes = NDArray[np.uint64]
+Hashes = NDArray[
+    np.uint64
+]  # (rows,); of what a row consists of several of, such as pairs, (rows, n)
 
 VALIDATION_PERCENT = 30  # of the entities, by their hash
+# Of the nodes: a row judges where all of its nodes do and learns where none does, so that of pairs
+# a fifth judges and three tenths learn.
+NODES_PERCENT = 45
 MINIMUM_ENTITIES = (
     5  # of each class, on either side of the outer split: below it a measure says nothing
 )
@@ -76,8 +81,23 @@ def judges(entities: Hashes, salt: int = 0) -> NDArray[np.bool_]:
     return mixed(entities, salt) % np.uint64(100) < VALIDATION_PERCENT
 
 
+def sides(apart: Hashes, salt: int = 0) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Who learns and who judges, of entities (rows,) or of nodes (rows, n): a row whose nodes stand on
+    both sides does neither, so that nobody who judges was ever learned from.
+    """
+    if apart.ndim == 1:
+        judge = judges(apart, salt)
+        return ~judge, judge
+    judge = mixed(apart, salt) % np.uint64(100) < NODES_PERCENT
+    return np.logical_not(np.any(judge, axis=1)), np.all(judge, axis=1)
+
+
 def outer_split(
-    cutoffs: Times, labels: NDArray[np.int64], entities: Hashes, horizon: np.timedelta64
+    cutoffs: Times,
+    labels: NDArray[np.int64],
+    entities: Hashes,
+    horizon: np.timedelta64,
+    nodes: Hashes | None = None,
 ) -> Split:
     """Where validation starts, and who stands on which side.
 
@@ -86,17 +106,18 @@ def outer_split(
     about its latest quarter to validation, a short one gives training what it needs. Ties: the
     earliest, so that more rows judge.
 
-    Arguments are aligned, one element a row; labels are 0 or 1. Raises TooLittleDataError where no
+    Arguments are aligned, one element a row; labels are 0 or 1. `nodes`: what the entities consist
+    of and is to be kept apart instead. Raises TooLittleDataError where no
     start leaves five entities of each class on each side.
     """
-    judge = judges(entities)
+    learn, judge = sides(entities if nodes is None else nodes)
     starts = np.unique(cutoffs)
     counts = {
-        (label, side): _entities_by_start(
-            cutoffs, entities, (labels == label) & (judge == side), starts, horizon, side
+        (label, validation): _entities_by_start(
+            cutoffs, entities, (labels == label) & side, starts, horizon, validation
         )
         for label in (0, 1)
-        for side in (False, True)
+        for validation, side in ((False, learn), (True, judge))
     }
     enough = np.all([count >= MINIMUM_ENTITIES for count in counts.values()], axis=0)
     if not enough.any():
@@ -109,15 +130,21 @@ def outer_split(
         )
     worth = np.minimum(counts[1, False], BALANCE * counts[1, True])
     start = starts[np.argmax(np.where(enough, worth, -1))]
+    apart = f"{VALIDATION_PERCENT} % of the entities (by hash) are on the validation side only"
+    if nodes is not None:
+        apart = (
+            f"of what an entity consists of {NODES_PERCENT} % (by hash) is on the validation side "
+            f"only; entities that lie across, {np.mean(~learn & ~judge):.0%} of the rows, are on "
+            "neither"
+        )
     return Split(
-        train=np.flatnonzero(~judge & (cutoffs <= start - horizon)),
+        train=np.flatnonzero(learn & (cutoffs <= start - horizon)),
         validation=np.flatnonzero(judge & (cutoffs >= start)),
         start=start,
         gap=horizon,
         words=(
             f"validation starts {_day(start)}, training ends "
-            f"{horizon // np.timedelta64(1, 'D')} days before it, and {VALIDATION_PERCENT} % of the "
-            "entities (by hash) are on the validation side only"
+            f"{horizon // np.timedelta64(1, 'D')} days before it, and {apart}"
         ),
     )
 
@@ -146,14 +173,14 @@ class PurgedGroupTimeSplit:
     apart.
 
     Fold k's training window ends at the k-th quantile of the rows that still have `gap` after them;
-    its validation block starts `gap` later and lasts until the next fold's. Another 30 % of the
-    entities judges in each fold. `cutoffs` and `entities` are aligned with the rows to be split. A
+    its validation block starts `gap` later and lasts until the next fold's. Others judge in each fold
+    (`sides`). `cutoffs` and `apart`, entities or nodes, are aligned with the rows to be split. A
     fold may be empty on a side where the cutoffs' span is shorter than the gap: `inner_folds` sees
     to that.
     """
 
     cutoffs: Times = field(repr=False)
-    entities: Hashes = field(repr=False)
+    apart: Hashes = field(repr=False)
     n_splits: int
     gap: np.timedelta64
 
@@ -179,7 +206,7 @@ class PurgedGroupTimeSplit:
             for fold in range(1, self.n_splits + 1)
         ]
         for fold, end in enumerate(ends):
-            judge = judges(self.entities, salt=fold + 1)
+            learn, judge = sides(self.apart, salt=fold + 1)
             # Without a gap a block would share its first instant with the training window.
             later = (self.cutoffs >= end + self.gap) & (self.cutoffs > end)
             if fold + 1 < self.n_splits:
@@ -188,45 +215,56 @@ class PurgedGroupTimeSplit:
                     (self.gap == np.timedelta64(0)) & (self.cutoffs <= following)
                 )
                 later &= until
-            yield np.flatnonzero(~judge & (self.cutoffs <= end)), np.flatnonzero(judge & later)
+            yield np.flatnonzero(learn & (self.cutoffs <= end)), np.flatnonzero(judge & later)
 
 
-def grouped_folds(entities: Hashes, n_splits: int) -> list[tuple[Indices, Indices]]:
-    """A partition: each row is held out once, with all other rows of its entity."""
-    fold = mixed(entities, salt=101) % np.uint64(n_splits)
+def grouped_folds(apart: Hashes, n_splits: int) -> list[tuple[Indices, Indices]]:
+    """A partition: each row is held out once, and no entity (rows,) or node (rows, n) of it is learned
+    from then.
+
+    Nodes fall into `n_splits` parts, and rows whose nodes are of the same parts are held out
+    together: more folds than parts, each learned from the rows that have no node in those parts.
+    """
+    part = mixed(apart, salt=101) % np.uint64(n_splits)
+    if apart.ndim == 1:
+        return [
+            (np.flatnonzero(part != each), np.flatnonzero(part == each)) for each in range(n_splits)
+        ]
+    cells, cell = np.unique(np.sort(part, axis=1), axis=0, return_inverse=True)
     return [
-        (np.flatnonzero(fold != part), np.flatnonzero(fold == part)) for part in range(n_splits)
+        (np.flatnonzero(~np.isin(part, parts).any(axis=1)), np.flatnonzero(cell.ravel() == number))
+        for number, parts in enumerate(cells)
     ]
 
 
 def inner_folds(
     cutoffs: Times,
     labels: NDArray[np.int64],
-    entities: Hashes,
+    apart: Hashes,
     n_splits: int,
     horizon: np.timedelta64,
 ) -> Folds:
-    """Folds for the grid: with the gap where the span allows, else without, else grouped by entity
-    alone.
+    """Folds for the grid: with the gap where the span allows, else without, else grouped alone, by
+    entity (`apart` is one hash a row) or by node (several).
 
     Only folds with five rows of each class on each side count; a way of cutting is used where it
     has at least two (or the one asked for). Raises TooLittleDataError where none has.
     """
     days = horizon // np.timedelta64(1, "D")
     none = np.timedelta64(0, "D")
+    grouped = "grouped by entity" if apart.ndim == 1 else "grouped by node"
     ways = [
         (
-            PurgedGroupTimeSplit(cutoffs, entities, n_splits, horizon).split(),
-            f"time-ordered, grouped by entity, with a gap of {days} days",
+            PurgedGroupTimeSplit(cutoffs, apart, n_splits, horizon).split(),
+            f"time-ordered, {grouped}, with a gap of {days} days",
         ),
         (
-            PurgedGroupTimeSplit(cutoffs, entities, n_splits, none).split(),
-            "time-ordered, grouped by entity, WITHOUT a gap: too few rows of a class lie "
-            f"{days} days apart",
+            PurgedGroupTimeSplit(cutoffs, apart, n_splits, none).split(),
+            f"time-ordered, {grouped}, WITHOUT a gap: too few rows of a class lie {days} days apart",
         ),
         (
-            iter(grouped_folds(entities, max(2, n_splits))),
-            "grouped by entity only: the cutoffs are too close together to be ordered",
+            iter(grouped_folds(apart, max(2, n_splits))),
+            f"{grouped} only: the cutoffs are too close together to be ordered",
         ),
     ]
     for pairs, how in ways:
@@ -347,6 +385,10 @@ def _entities_apart(rows: Any, horizon: np.timedelta64) -> Split:
     return outer_split(rows.cutoffs, rows.labels, rows.entities, horizon)
 
 
+def _nodes_apart(rows: Any, horizon: np.timedelta64) -> Split:
+    return outer_split(rows.cutoffs, rows.labels, rows.entities, horizon, rows.apart)
+
+
 def later(cutoffs: Times) -> Split:
     """The latest quarter of the cutoffs judges what was learned before it: for questions without a
     label, where nothing but time must be kept apart. Raises TooLittleDataError where all rows have
@@ -377,5 +419,6 @@ def _rolling_origin(rows: Any, horizon: np.timedelta64) -> Split:  # noqa: ARG00
 SPLITS: dict[str, Callable[[Any, np.timedelta64], Split]] = {
     "entities_apart": _entities_apart,
     "later": _later,
+    "nodes_apart": _nodes_apart,
     "rolling_origin": _rolling_origin,
 }

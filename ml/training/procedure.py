@@ -45,6 +45,7 @@ class Step:
     build: Build
     task: Task
     features: Mapping[str, Any]
+    on: engine.Engine
     connection: Any
     before: Sequence[registry.Version]
 
@@ -81,7 +82,7 @@ def train(
             if not len(rows):
                 raise TooLittleDataError(_nothing_matured(task, build.as_of))
             split = task.split(rows)
-            return _trained(Step(build, task, features, connection, before), rows, split)
+            return _trained(Step(build, task, features, on, connection, before), rows, split)
     except TooLittleDataError as reason:
         return decision(build, use_case, f"not trained: {reason}")
 
@@ -99,7 +100,7 @@ def _nothing_matured(task: Task, as_of: datetime) -> str:
 
 def _trained(step: Step, rows: Rows, split: Split) -> pa.Table:
     task, use_case, build = step.task, step.use_case, step.build
-    joined, found = training_set(rows, step.features, task, step.connection)
+    joined, found = training_set(step.on, rows, step.features, task, step.connection)
     frame = model_input.frame(joined, list(found.kinds))
     key = _training_key(build, task, rows, frame)
     same = next((entry for entry in step.before if entry.tags.get("training_key") == key), None)
@@ -336,7 +337,7 @@ def _proxies(
     protected = {
         name: np.asarray(joined[name].cast(pa.string()).to_pylist(), dtype=object)
         for name in found.refused
-        if selection.bare(name, list(step.features)) in step.use_case.protected
+        if found.bare.get(name, name) in step.use_case.protected
     }
     return selection.proxies(frame[list(kinds)], kinds, protected, rows.entities)
 
@@ -389,6 +390,7 @@ def _split_words(task: Task, rows: Rows, split: Split) -> str:
                 rows.matured[side],
                 rows.labels[side],
                 rows.entities[side],
+                rows.apart[side],
                 rows.sampled,
                 None,
             )

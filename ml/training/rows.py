@@ -10,6 +10,7 @@ import pyarrow as pa
 from ml import features as joins
 from ml.core.errors import InsighteraError
 from ml.core.frames import to_arrow
+from ml.core.use_case import UseCase
 from ml.engine import Engine, Frame
 from ml.tasks import selection
 from ml.tasks.protocol import Rows, Task
@@ -50,19 +51,22 @@ def matured(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Rows:
     _refuse_early(known, cutoffs, task, as_of)
     held = [*order, "cutoff"]
     wide = [*dict.fromkeys([*held, *task.beside])]
+    entities = table["entity_hash"].cast(pa.uint64()).to_numpy()
+    nodes = [table[name].cast(pa.uint64()).to_numpy() for name in _nodes(use_case)]
     return Rows(
         keys=table.select(held),
         cutoffs=cutoffs,
         matured=known,
         labels=table["label"].to_numpy(),
-        entities=table["entity_hash"].cast(pa.uint64()).to_numpy(),
+        entities=entities,
+        apart=np.column_stack(nodes) if nodes else entities,
         sampled=sampled,
         spine=on.sql(f"select {on.quoted(*wide)} from chosen", chosen=chosen),  # noqa: S608
     )
 
 
 def training_set(
-    rows: Rows, features: Mapping[str, Any], task: Task, connection: Any
+    on: Engine, rows: Rows, features: Mapping[str, Any], task: Task, connection: Any
 ) -> tuple[pa.Table, Candidates]:
     """What was believed of each row at its cutoff, in the order of `rows`, and what may be learned
     from.
@@ -76,6 +80,7 @@ def training_set(
         entity_keys=list(use_case.entity_keys),
         timestamp="cutoff",
         known_at="cutoff",
+        join_key_map=use_case.join_key_map,
         connection=connection,
     )
     joined = to_arrow(together, "the training set")
@@ -84,8 +89,15 @@ def training_set(
             f"label_{use_case.name} changed while its rows were joined with their features. "
             "Run `dbt build` again."
         )
-    own = [name for name in rows.keys.column_names if name not in use_case.known_ahead]
-    found = selection.candidates(joined.schema, own, list(features), use_case)
+    asked = (*rows.keys.column_names, *use_case.join_columns)
+    own = [name for name in asked if name not in use_case.known_ahead]
+    read = joins.readings(
+        on.columns(rows.spine),
+        {name: on.columns(table) for name, table in features.items()},
+        use_case.entity_keys,
+        use_case.join_key_map,
+    )
+    found = selection.candidates(joined.schema, own, read, use_case)
     if not found.kinds:
         raise InsighteraError(
             f"label_{use_case.name}: the feature tables {sorted(features)} hold no column that "
@@ -113,10 +125,20 @@ def _labelled(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Frame:
         *(label, rule),
         # md5 is the same everywhere, so the sample is; a split's sides use other bits of it.
         f"{on.key_hash(keys)} as entity_hash",
+        *(f"{on.key_hash(of)} as {name}" for name, of in _nodes(task.use_case).items()),
     ]
     bound = {} if task.label else {"as_of": as_of.isoformat(sep=" ")}
     query = f"select {', '.join(columns)} from spine where {' and '.join(given)}"  # noqa: S608
     return on.kept(query, bound, spine=spine)
+
+
+def _nodes(use_case: UseCase) -> dict[str, list[str]]:
+    """What an entity consists of and a split keeps apart: name of a hash -> columns it is of. One
+    person has one hash, on whichever side.
+    """
+    if use_case.split != "nodes_apart":
+        return {}
+    return {f"node_hash_{n}": list(of) for n, of in enumerate(use_case.nodes, start=1)}
 
 
 def _refuse_targets(on: Engine, labelled: Frame, task: Task) -> None:

@@ -1,4 +1,5 @@
-"""One small question of each task, over real tables: what every task must do is tested of all of them.
+"""One small question of each task and one of pairs, over real tables: what every task must do is tested
+of all of them.
 
 `QUESTIONS` makes them. A question has a `name`, an instant `asked_at` at which there is enough to learn
 from, `build`, `spine`, `features` and a DuckDB `connection`; those that are a `World` score and publish.
@@ -230,15 +231,137 @@ class Attendance(World):
         return {self.feature_table: self.held(self.connection.table(self.feature_table))}
 
 
+class Collaboration(World):
+    """Pairs: which of eight others each of `students` researchers will publish with, the three likeliest
+    of them. Whose topics are close and who publish much do; `publication` is of a person, `pair` of two.
+    """
+
+    name: ClassVar[str] = "collaboration"
+    table: ClassVar[str] = "collaboration_potential"
+    keys: ClassVar[tuple[str, ...]] = ("nidn_a", "nidn_b")
+    answers: ClassVar[int] = 3
+    asked: ClassVar[str] = "questions"
+    asked_at: ClassVar[datetime] = FIRST
+    horizon: ClassVar[int] = 90
+
+    def meta(self) -> dict[str, Any]:
+        return COMMON | {
+            "task": "classification",
+            "outcome": "collaboration",
+            "entity_keys": ["nidn_a", "nidn_b"],
+            "join_key_map": {"a": {"nidn": "nidn_a"}, "b": {"nidn": "nidn_b"}},
+            "split": "nodes_apart",
+            "horizon_days": self.horizon,
+            "features": ["features_peneliti_publication", "features_pasangan_topic"],
+            "mandatory": ["topic_distance"],
+            "estimator": "sklearn.ensemble.HistGradientBoostingClassifier",
+            "grid": {"max_iter": [20], "max_leaf_nodes": [4, 7]},
+            "thresholds": {"Low": 0.0, "High": 0.5},
+            "top_k": 3,
+            "promotion": {"metric": "roc_auc", "margin": 0.0, "max_milliseconds": 10_000},
+            "output_table": self.table,
+        }
+
+    def make(self) -> None:
+        random = np.random.default_rng(17)
+        topic, drive = random.random(self.students), random.random(self.students)
+        first, offset, quarter = map(
+            np.ravel,
+            np.meshgrid(
+                np.arange(self.students),
+                [-4, -3, -2, -1, 1, 2, 3, 4],
+                np.arange(-9, 1),
+                indexing="ij",
+            ),
+        )
+        second = (first + offset) % self.students
+        distance = np.abs(topic[first] - topic[second])
+        logit = 4 * (drive[first] + drive[second]) - 6 * distance - 3
+        drawn = {
+            "a": first,
+            "b": second,
+            "quarter": quarter,
+            "distance": distance,
+            "met": random.random(len(first)) < 1 / (1 + np.exp(-logit)),
+        }
+        people = {"i": np.arange(self.students), "papers": (10 * drive).round()}
+        self.connection.register("drawn", pa.table(drawn))
+        self.connection.register("people", pa.table(people))
+        self.connection.execute(
+            f"""
+            create table dim as select 'R' || i as nidn, 'Name ' || i as nama from people;
+            create table questions as
+            select
+                'R' || a as nidn_a, 'R' || b as nidn_b,
+                timestamp '{FIRST}' + to_days({self.horizon} * quarter::integer) as cutoff,
+                if(met, cutoff + interval 20 day, null) as met_at
+            from drawn
+            union all
+            select 'R' || a, 'R' || b, timestamp '{LATER}', null from drawn where quarter = 0;
+            create table publication as
+            with versions as (
+                select i, papers + quarter as papers,
+                    timestamp '{FIRST}' + to_days({self.horizon} * quarter::integer - 1) as valid_from
+                from people cross join (select unnest(range(-9, 1)) as quarter)
+            )
+
+            select
+                'R' || i as nidn, valid_from, papers as pub_count, papers / 2.0 as pub_velocity,
+                {FOLLOWED}, {HELD}
+            from versions;
+            create table topic as
+            with versions as (
+                select a, b, distance, timestamp '2021-01-01' as valid_from from drawn
+                where quarter = 0
+                union all
+                select a, b, distance / 2, timestamp '2024-02-05' from drawn
+                where quarter = 0 and a % {self.every} = 0
+            ),
+
+            numbered as (select *, a || '-' || b as i from versions)
+
+            select
+                'R' || a as nidn_a, 'R' || b as nidn_b, valid_from, distance as topic_distance,
+                {FOLLOWED}, {HELD}
+            from numbered;
+            """
+        )
+
+    def spine(self, as_of: datetime) -> Any:
+        return self.held(
+            self.connection.sql(
+                f"""
+                with dated as (
+                    select *, cutoff + interval {self.horizon} day as horizon_end from questions
+                    where cutoff <= timestamp '{as_of}'
+                )
+
+                select
+                    nidn_a, nidn_b, cutoff,
+                    case
+                        when horizon_end <= timestamp '{as_of}'
+                            then coalesce(met_at <= horizon_end, false)::integer
+                    end as label
+                from dated
+                """
+            )
+        )
+
+    def features(self) -> dict[str, Any]:
+        return {name: self.held(self.connection.table(name)) for name in ("publication", "topic")}
+
+
 QUESTIONS: dict[str, Callable[[], University | World]] = {
     "classification": university,
     "forecast": lambda: Enrolment(30),
     "anomaly": lambda: Attendance(60),
+    "pairs": lambda: Collaboration(60),
 }
 WORLDS: dict[str, type[World]] = {
     "classification": World,
     "forecast": Enrolment,
     "anomaly": Attendance,
+    "pairs": Collaboration,
 }
 
 
@@ -260,9 +383,11 @@ def training_set(question: Any, as_of: datetime) -> tuple[Any, pa.Table]:
     """What a build at `as_of` learns from: the rows, and their features."""
     (row,) = question.build(as_of, "run-1").to_arrow_table().to_pylist()
     task = tasks.of(Build.of(row).use_case(question.name))
-    with engine.opened() as on:
+    with engine.opened(question.connection) as on:
         rows = training_rows.matured(on, question.spine(as_of), task, as_of)
-    joined, found = training_rows.training_set(rows, question.features(), task, question.connection)
+        joined, found = training_rows.training_set(
+            on, rows, question.features(), task, question.connection
+        )
     return rows, joined.select([*dict.fromkeys([*rows.keys.column_names, *found.kinds])])
 
 

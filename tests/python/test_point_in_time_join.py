@@ -296,6 +296,10 @@ NO_SYSTEM_TIME = GRADES.drop_columns("valid_to")
         ({"known_at": pd.NaT}, "an instant"),
         ({"known_at": np.datetime64("NaT")}, "an instant"),
         ({"known_at": day(5)}, r"no column \['system_from'\]"),
+        ({"join_key_map": ["a"]}, "pass a dict of each side's keys"),
+        ({"join_key_map": {"a": {"nim": 5}}}, "pass a dict of each side's keys"),
+        ({"entity_keys": ["x"], "join_key_map": {"a": {"nim": "absent"}}}, r"the spine has no column \['absent'\]"),
+        ({"entity_keys": ["x"], "join_key_map": {"a": {"kode": "nim"}}}, r"no column \['x'\]"),
         ({"ttl": 5}, "timedelta"),
         ({"ttl": timedelta(days=-1)}, "not negative"),
         ({"spine": 5}, "is a int"),
@@ -347,6 +351,10 @@ MODELS = {
     "ttl=\"interval '3 days'\") }}",
     "then": "{{ point_in_time_join(ref('label_x'), tables, ['nim', 'prodi'], 'cutoff', "
     "known_at='seen') }}",
+    "of_pairs": "{{ point_in_time_join('select * from raw.pairs where true', "
+    "{'academic': ref('features_academic'), 'engagement': ref('features_engagement')}, "
+    "['x', 'y'], 'Cutoff', known_at='seen', "
+    "join_key_map={'a': {'NIM': 'x', 'prodi': 'p'}, 'b': {'nim': 'Y', 'prodi': 'p'}}) }}",
     "at_an_instant": "{{ point_in_time_join('select * from raw.spine where true', tables, "
     "['nim', 'prodi'], 'cutoff', known_at=\"timestamp '2024-01-06'\") }}",
 }
@@ -403,6 +411,9 @@ def dbt_project(tmp_path_factory):
                 cast(day(floor(random() * 12)) as timestamptz) as "Cutoff",
                 day(floor(random() * 12)) as seen, range as label
                 from range(300);
+            create table raw.pairs as select
+                one.nim as x, two.nim as y, one.prodi as p, one."Cutoff", one.seen, one.label as n
+                from raw.spine as one inner join raw.spine as two on one.label = 299 - two.label;
             create table raw.academic as select
                 'n' || floor(random() * 6) as nim, cast(floor(random() * 2) as integer) as prodi,
                 cast(day(floor(random() * 10)) as date) as valid_from,
@@ -460,6 +471,27 @@ def test_the_macro_says_what_the_function_says(dbt_project):
             ]  # fmt: skip
             assert held.to_pylist() == expected.to_pylist()
             found.add(tuple(held.column("GPA").to_pylist()))
+        expected = point_in_time_join(
+            connection.table("raw.pairs"),
+            tables,
+            entity_keys=["x", "y"],
+            timestamp="Cutoff",
+            known_at="seen",
+            join_key_map={
+                "a": {"nim": "x", "prodi": "p"},
+                "b": {"nim": "y", "prodi": "p"},
+            },
+            connection=connection,
+        )
+        held = connection.table("of_pairs").to_arrow_table()
+        assert held.column_names == expected.column_names
+        assert held.column_names == [
+            "x", "y", "p", "Cutoff", "seen", "n", "a__GPA", "a__academic__feature_hash",
+            "b__GPA", "b__academic__feature_hash", "a__label", "a__engagement__feature_hash",
+            "b__label", "b__engagement__feature_hash",
+        ]  # fmt: skip
+        assert held.to_pylist() == expected.to_pylist()
+        assert held["a__GPA"].to_pylist() != held["b__GPA"].to_pylist()
         assert len(found) == len(arguments), "the arguments make no difference: too plain a test"
 
 

@@ -1,7 +1,7 @@
 """The join against an oracle that looks at every pair, and against itself with the future moved."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import Any
@@ -58,6 +58,9 @@ class Case:
             "ttl": self.ttl,
             "known_at": self.known_at,
         }
+
+    def oracle(self) -> list[dict[str, Any]]:
+        return oracle(self)
 
 
 @st.composite
@@ -159,10 +162,77 @@ def joined(case: Case, spine: Any = None, **tables: Any) -> list[dict[str, Any]]
     return result.to_pylist()
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """The case asked of two entities a row: `one` is of either side, `two` of both together."""
+
+    case: Case
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Keys of the first -> keys of the second."""
+        return {key: f"{key}_b" for key in self.case.keys}
+
+    def paired(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Each row with the entity of the next as its second."""
+        following = [*rows[1:], *rows[:1]]
+        return [
+            row | {new: other[key] for key, new in self.others.items()}
+            for row, other in zip(rows, following, strict=True)
+        ]
+
+    def table(self, name: str) -> pa.Table:
+        plain = self.case.table(name)
+        if name == "one":
+            return plain
+        rows = self.case.spine if name == "spine" else self.case.features[name]
+        seconds = [(new, plain.schema.field(key).type) for key, new in self.others.items()]
+        return pa.Table.from_pylist(
+            self.paired(rows),
+            pa.schema([*plain.schema, *(pa.field(*second) for second in seconds)]),
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        return self.case.arguments() | {
+            "entity_keys": [*self.case.keys, *self.others.values()],
+            "join_key_map": {"a": {key: key for key in self.case.keys}, "b": self.others},
+        }
+
+    def oracle(self) -> list[dict[str, Any]]:
+        """Each side asked by itself, and both together."""
+        case, spine = self.case, self.paired(self.case.spine)
+        second = [row | {key: row[new] for key, new in self.others.items()} for row in spine]
+        both = replace(
+            case,
+            keys=(*case.keys, *self.others.values()),
+            spine=spine,
+            features={"two": self.paired(case.features["two"])},
+        )
+        one = {"one": case.features["one"]}
+        return [
+            row | {"a__value_one": a["value_one"], "b__value_one": b["value_one"]}
+            for row, a, b in zip(
+                oracle(both),
+                oracle(replace(case, spine=spine, features=one)),
+                oracle(replace(case, spine=second, features=one)),
+                strict=True,
+            )
+        ]
+
+
 @SETTINGS
 @given(cases())
 def test_agrees_with_the_oracle(case: Case) -> None:
     assert joined(case) == oracle(case)
+
+
+@SETTINGS
+@given(cases())
+def test_sides_are_each_joined_by_their_own_keys(case: Case) -> None:
+    pairs = Pairs(case)
+    tables = {name: pairs.table(name) for name in ("one", "two")}
+    result = point_in_time_join(pairs.table("spine"), tables, **pairs.arguments())
+    assert result.to_pylist() == pairs.oracle()
 
 
 @SETTINGS
@@ -176,11 +246,17 @@ def test_the_variant_for_other_engines_agrees_with_the_oracle(case: Case) -> Non
 @pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.parametrize(
-    ("known_at", "ttl"),
-    [(None, None), ("k", None), (None, 5 * DAY), (START + 4 * DAY, timedelta(days=5, seconds=1))],
+    ("known_at", "ttl", "asked"),
+    [
+        (None, None, lambda case: case),
+        ("k", None, lambda case: case),
+        ("k", None, Pairs),
+        (None, 5 * DAY, lambda case: case),
+        (START + 4 * DAY, timedelta(days=5, seconds=1), lambda case: case),
+    ],
 )
 def test_spark_agrees_with_the_oracle(
-    spark_session: Any, known_at: str | datetime | None, ttl: timedelta | None
+    spark_session: Any, known_at: str | datetime | None, ttl: timedelta | None, asked: Any
 ) -> None:
     """A hundred cases in one join: each has a day of its own, which is a key."""
     random, keys = Random(7), ("nim", "number_id", "day")
@@ -193,10 +269,10 @@ def test_spark_agrees_with_the_oracle(
         spine += [{**row, **mine, "number": len(spine) + at} for at, row in enumerate(rows)]
         for name in held:
             held[name] += [{**row, **mine} for row in tables[name]]
-    case = Case(keys, spine, held, columns, ttl, known_at)
+    case = asked(Case(keys, spine, held, columns, ttl, known_at))
     frames = {name: to_spark(case.table(name), spark_session) for name in ("spine", *held)}
     result = point_in_time_join(frames.pop("spine"), frames, **case.arguments())
-    assert to_arrow(result, "the answer").to_pylist() == oracle(case)
+    assert to_arrow(result, "the answer").to_pylist() == case.oracle()
 
 
 @SETTINGS

@@ -10,6 +10,7 @@ from longitudinal import META, PROTECTED
 
 from ml.core.errors import InsighteraError
 from ml.core.use_case import UseCase
+from ml.features import Reading
 from ml.tasks import selection
 
 
@@ -23,9 +24,13 @@ def schema(**types: pa.DataType) -> pa.Schema:
 
 
 def candidates(case: UseCase, **types: pa.DataType) -> selection.Candidates:
-    return selection.candidates(
-        schema(**types), ["nim", "cutoff"], ["academic", "demographic"], case
-    )
+    """Columns with the prefix of a table or a side are that table's under their own name."""
+    held: dict[str, dict[str, str]] = {}
+    for name in types:
+        prefix, _, column = name.rpartition("__")
+        held.setdefault(prefix, {})[column] = name
+    read = [Reading(table, "", {}, columns) for table, columns in held.items()]
+    return selection.candidates(schema(**types), ["nim", "cutoff"], read, case)
 
 
 def test_system_columns_keys_and_protected_attributes_are_no_candidates():
@@ -37,6 +42,7 @@ def test_system_columns_keys_and_protected_attributes_are_no_candidates():
         demographic__system_to=pa.timestamp("us"),
         jenis_kelamin=pa.string(),
         demographic__agama=pa.string(),
+        a__agama=pa.string(),
         wilayah=pa.string(),
         jalur_masuk=pa.string(),
         is_late=pa.bool_(),
@@ -52,7 +58,8 @@ def test_system_columns_keys_and_protected_attributes_are_no_candidates():
         "credits": "number",
         "unknown": "number",
     }
-    assert found.refused["jenis_kelamin"] == found.refused["demographic__agama"]
+    protected = {found.refused[name] for name in ("demographic__agama", "a__agama")}
+    assert protected == {found.refused["jenis_kelamin"]}
     assert "protected" in found.refused["jenis_kelamin"]
     assert "excluded" in found.refused["wilayah"]
     assert "type timestamp" in found.refused["when"]

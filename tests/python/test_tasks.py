@@ -16,11 +16,12 @@ import pytest
 import yaml
 from conftest import PROJECT
 from longitudinal import HORIZON, university
-from scoring_world import FIRST, World, copy_store, in_process, use_home
+from scoring_world import FIRST, LATER, World, copy_store, in_process, use_home
 from task_worlds import (
     ALWAYS,
     QUESTIONS,
     WORLDS,
+    Collaboration,
     Enrolment,
     empty_store,
     store,
@@ -37,7 +38,7 @@ from ml.features import model_input
 
 question = lru_cache(lambda task: QUESTIONS[task]())
 each_task = pytest.mark.parametrize("task", QUESTIONS)
-each_label = pytest.mark.parametrize("task", ["classification", "forecast"])
+each_label = pytest.mark.parametrize("task", ["classification", "forecast", "pairs"])
 
 
 @pytest.fixture
@@ -128,6 +129,23 @@ WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (("forecast",), {"non_negative": "yes"}, "non_negative is 'yes'"),
     (("forecast",), {"unit": 7}, "unit is 7"),
     (("forecast",), {"totals": "all"}, "totals is 'all'"),
+    (("classification", "pairs"), {"top_k": 0}, "top_k is 0"),
+    (("classification",), {"top_k": 3}, "asks for a second entity key"),
+    (("pairs",), {"join_key_map": ["a"]}, r"join_key_map is \['a'\]"),
+    (("pairs",), {"join_key_map": {"a": "nidn_a"}}, "join_key_map.a is 'nidn_a'"),
+    (("pairs",), {"join_key_map": {"A b": {"nidn": "nidn_a"}}}, "join_key_map.A b"),
+    (("pairs",), {"join_key_map": {"a": {"nidn": "nidn_a"}}}, "split is nodes_apart.*two sides"),
+    (
+        ("pairs",),
+        {
+            "join_key_map": {
+                "a": {"nidn": "nidn_a"},
+                "b": {"nidn": "nidn_b"},
+                "c": {"nidn": "absent"},
+            }
+        },
+        r"lacks the columns \['absent'\]",
+    ),
     (("anomaly",), {"flagged_share": 0}, "flagged_share is 0"),
     (("anomaly",), {"severities": {"Medium": 90}}, "severities.*the lowest is 0"),
     (("anomaly",), {"severities": ...}, r"misses \['severities'\]"),
@@ -244,6 +262,7 @@ LATER_KNOWN = {
     ),
     "forecast": ("enrolment", "active_students", "questions set truth = 999 where matures_at"),
     "anomaly": ("habit", "attendance_change", "questions set cutoff = '2030-01-01' where cutoff"),
+    "pairs": ("publication", "pub_count", "questions set met_at = '2030-01-01' where met_at"),
 }
 
 
@@ -302,6 +321,18 @@ def foretold(task: str) -> Any:
             )
             """
         )
+    elif task == "pairs":
+        asked.connection.execute(
+            """
+            create or replace table topic as
+            select
+                nidn_a, nidn_b, cutoff - interval 1 day as valid_from,
+                if(met_at is null, 1.0, 0.0) as topic_distance,
+                timestamp '9999-12-31' as valid_to, valid_from as system_from,
+                timestamp '9999-12-31' as system_to
+            from questions
+            """
+        )
     else:
         asked.connection.execute(
             """
@@ -348,6 +379,13 @@ def test_killed_in_training_then_run_again(task: str, home: Path) -> None:
     assert kept.select(names).to_pylist() == rows.keys.to_pylist()
 
 
+def attributes_of(world: World) -> list[str]:
+    """The attributes as an answer carries them: those of people once for each side of a pair."""
+    held = list(world.meta()["attributes"])
+    sides = world.meta().get("join_key_map", {})
+    return [f"{side}__{name}" for side in sides for name in held] or held
+
+
 def published_home(task: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy_store(home, store(task))
     use_home(home, monkeypatch)
@@ -364,7 +402,7 @@ def test_what_is_published_is_what_was_declared(
     outputs = [output for output in case.outputs() if output.name not in case.answer_keys]
     assert rows.column_names == [
         *case.answer_keys,
-        *case.use_case.attributes,
+        *attributes_of(world),
         *(output.name for output in outputs),
         *ENVELOPE,
     ]
@@ -395,6 +433,42 @@ def test_what_is_published_is_what_was_declared(
         assert {"feature", "value", "contribution"} <= set(told[0])
 
 
+def test_the_likeliest_of_each_are_published_and_ranked_anew_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of everyone's pairs the three likeliest; where one pair changes, all of its first are ranked anew,
+    and who is no more among the three is gone.
+    """
+    plain, answers = Collaboration(40).meta(), {}
+    for name, held in (("all", {"top_k": 8}), ("top", {"top_k": 3})):
+        published_home("pairs", tmp_path / name, monkeypatch)
+        world = Collaboration(40)
+        monkeypatch.setattr(Collaboration, "meta", lambda _, held=held: plain | held)
+        before, after = (world.run(at, f"run-{at:%d}").to_pylist() for at in (FIRST, LATER))
+        answers[name] = before, after
+        if name == "top":
+            assert all(
+                row["inference_type"] == "incremental" for row in after if row["run_id"] == "run-08"
+            )
+            again = {row["nidn_a"] for row in after if row["run_id"] == "run-08"}
+            assert again == {f"R{i}" for i in range(0, 40, world.every)}
+            moved = {row["nidn_b"] for row in before if row["nidn_a"] in again} != {
+                row["nidn_b"] for row in after if row["nidn_a"] in again
+            }
+            assert moved, "the ranks never changed: too plain a test"
+    for everyone, best in zip(answers["all"], answers["top"], strict=True):
+        assert len(everyone) == 40 * 8
+        expected = {(r["nidn_a"], r["rank"]): r["nidn_b"] for r in everyone if r["rank"] <= 3}
+        assert {(r["nidn_a"], r["rank"]): r["nidn_b"] for r in best} == expected
+        for row in everyone:
+            below = [
+                other["collaboration_probability"]
+                for other in everyone
+                if other["nidn_a"] == row["nidn_a"] and other["rank"] > row["rank"]
+            ]
+            assert row["collaboration_probability"] >= max(below, default=0)
+
+
 @each_task
 def test_a_row_scored_alone_is_the_row_scored_among_others(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -405,7 +479,7 @@ def test_a_row_scored_alone_is_the_row_scored_among_others(
     among = {
         tuple(row[key] for key in keys): row for row in world.score(FIRST, "run-1").to_pylist()
     }
-    (key,) = world.meta()["entity_keys"]
+    key = world.meta()["entity_keys"][0]
     for number in (0, 7):
         published_home(task, tmp_path / str(number), monkeypatch)
         alone = WORLDS[task](40)
@@ -437,13 +511,14 @@ SPINES = {
     "classification": "label_spine",
     "forecast": "forecast_spine",
     "anomaly": "anomaly_spine",
+    "pairs": "label_spine",
 }
 
 
 @each_task
 def test_sql_and_python_say_the_same_of_a_task(task: str) -> None:
     case = task_of(task)
-    told = rendered("duckdb", "tasks/task_columns").task_columns(task)
+    told = rendered("duckdb", "tasks/task_columns").task_columns(case.kind)
     roles = {output.role: output.name for output in case.outputs()}
     assert told == {
         "label": case.label or None,
@@ -459,7 +534,8 @@ def test_sql_and_python_say_the_same_of_a_task(task: str) -> None:
 
 
 def test_every_task_is_known_to_sql_and_has_a_question_here() -> None:
-    assert set(tasks.TASKS) == set(QUESTIONS) == set(WORLDS) == set(SPINES)
+    assert {task_of(name).kind for name in QUESTIONS} == set(tasks.TASKS)
+    assert set(QUESTIONS) == set(WORLDS) == set(SPINES)
     columns = rendered("duckdb", "tasks/task_columns").task_columns
     assert set(columns("no such task").values()) == {None}
 

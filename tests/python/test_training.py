@@ -82,7 +82,9 @@ def training_set(campus: University, as_of: datetime = AS_OF, **changes: Any) ->
     case = tasks.of(use_case(campus, as_of, **changes))
     with engine.opened() as on:
         rows = training_rows.matured(on, campus.spine(as_of), case, as_of)
-    joined, found = training_rows.training_set(rows, campus.features(), case, campus.connection)
+        joined, found = training_rows.training_set(
+            on, rows, campus.features(), case, campus.connection
+        )
     return rows, joined.select([*rows.keys.column_names, *found.kinds])
 
 

@@ -43,7 +43,7 @@ def second(project: Path) -> Callable[..., Path]:
 def audit(name: str, **meta: Any) -> Mapping[str, list]:
     """Test name -> the arguments of each of it, columns' tests and those of rows alike."""
     fields = {"entity_keys": ["kode"], "attributes": [], "outcome": "size", **meta}
-    columns, rows, _ = columns_of(name, fields, {})
+    columns, rows, _ = columns_of(name, fields, {}, {})
     found: dict[str, list] = {}
     for test in [*(test for column in columns for test in column.tests), *rows]:
         kind, said = (test, {}) if isinstance(test, str) else next(iter(test.items()))
@@ -119,6 +119,29 @@ def test_a_forecast_is_audited_as_one() -> None:
     assert found["primary_key"] == [{"columns": ["kode", "target_period"]}]
     known = found["never_null"][0]["columns"]
     assert {"target_period", "horizon", "forecasted_size", "size_lower", "size_upper"} <= set(known)
+
+
+def test_ranked_pairs_are_audited_as_such() -> None:
+    found = audit(
+        "together", task="classification", entity_keys=["a", "b"], top_k=5, thresholds={"Low": 0}
+    )
+    assert {"minimum": 1, "maximum": 5} in found["in_range"]
+    assert found["primary_key"] == [{"columns": ["a", "b"]}, {"columns": ["a", "rank"]}]
+
+
+def test_each_side_has_its_attributes_and_is_joined_by_its_keys(
+    project: Path, second: Callable[..., Path]
+) -> None:
+    second(
+        entity_keys=["nim_a", "nim_b"], join_key_map={"a": {"nim": "nim_a"}, "b": {"nim": "nim_b"}}
+    )
+    written = use_case_files.written(project)
+    (model,) = yaml.safe_load(written["python_models/publishing/published_second_chance.yml"])[
+        "models"
+    ]
+    names = [column["name"] for column in model["columns"]]
+    assert names[:4] == ["nim_a", "nim_b", "a__nama_mahasiswa", "a__prodi_nama"]
+    assert "b__prodi_nama" in names
 
 
 def test_an_anomaly_is_audited_as_one() -> None:

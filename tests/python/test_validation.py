@@ -1,5 +1,7 @@
 """Splits: time, entities and horizons kept apart, whatever the data's shape."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,6 +98,22 @@ def test_grouped_folds_hold_each_entity_out_once(panel, folds):
     for learn, held in pairs:
         assert not set(entities[learn]) & set(entities[held])
         assert len(learn) + len(held) == len(entities)
+
+
+@settings(max_examples=100, deadline=None)
+@given(panels(), st.integers(2, 5))
+def test_nobody_of_a_pair_stands_on_both_sides(panel, folds):
+    cutoffs, labels, first, horizon = panel
+    nodes = np.column_stack([first, np.roll(first, 7)])
+    pairs = splits.grouped_folds(nodes, folds)
+    assert sorted(np.concatenate([held for _, held in pairs])) == list(range(len(nodes)))
+    pairs += PurgedGroupTimeSplit(cutoffs, nodes, folds, horizon).split()
+    with contextlib.suppress(TooLittleDataError):
+        split = splits.outer_split(cutoffs, labels, splits.mixed(first, 1), horizon, nodes)
+        assert cutoffs[split.train].max() + horizon <= cutoffs[split.validation].min()
+        pairs.append((split.train, split.validation))
+    for learn, judge in pairs:
+        assert not set(nodes[learn].ravel()) & set(nodes[judge].ravel())
 
 
 @settings(max_examples=100, deadline=None)
