@@ -151,8 +151,19 @@ def forecast(name: str, meta: Mapping[str, Any]) -> Audit:
             "interval_level", "Share of outcomes that the interval promises to hold (0 to 1)."
         ),
     )
+    totals: tuple[Described, ...] = ()
+    if meta.get("totals"):
+        ends = ", ".join(map(str, meta["totals"]))
+        of = f"of the forecasts up to this one, where its horizon is {ends}; NULL elsewhere ({unit})."
+        totals = (
+            Described(f"total_{outcome}", f"Sum {of}"),
+            Described("total_lower", f"Lower end of the interval of the sum {of}"),
+            Described("total_upper", f"Upper end of the interval of the sum {of}"),
+        )
+        out_of_order = f"total_lower > total_{outcome} or total_{outcome} > total_upper"
+        tests.append(none_where(f"score_{name}_has_totals_in_order", out_of_order))
     return Audit(
-        answers=answers,
+        answers=[*answers, *totals],
         key=[*meta["entity_keys"], "target_period"],
         known=[answer.name for answer in answers],
         tests=tests,

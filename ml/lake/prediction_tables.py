@@ -43,7 +43,7 @@ def entity_keys(table: str) -> tuple[str, ...]:
 
 
 def together(table: str) -> tuple[str, ...]:
-    """The keys whose answers are made at once: those of an older time are none of theirs any more."""
+    """The keys whose answers are made at once."""
     held = lake.properties(table).get(TOGETHER)
     return tuple(json.loads(held)) if held else entity_keys(table)
 

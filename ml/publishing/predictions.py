@@ -61,9 +61,10 @@ def latest(on: engine.Engine, table: str, *, as_of: datetime | None, **choice: A
     at_most = {} if as_of is None else {"prediction_timestamp": as_of}
     rows = on.read(table, at_most=at_most, **choice)
     newest = on.latest(rows, keys, prediction_tables.LATEST)
-    together = prediction_tables.together(table)
-    if set(together) >= set(prediction_tables.entity_keys(table)):
+    if prediction_tables.column(table, "rank") is None:
         return newest
+    # of ranks, those of an older time are none
+    together = prediction_tables.together(table)
     return on.sql(
         f"""
         select {on.quoted(*on.columns(newest))}

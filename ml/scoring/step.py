@@ -78,6 +78,7 @@ def score(
                 f"{name}: nothing changed for {population:,} entities (version {chosen.version})."
             )
             return schema.empty_table()
+        wide = pa.schema([*schema, *task.carried.items()])
         kind = "incremental" if on.count(latest, "is_known_to_version") else "full"
         with turn():
             predict = partial(
@@ -92,9 +93,9 @@ def score(
                     "run": run.run_id,
                     "run_at": run.as_of,
                 },
-                schema=schema,
+                schema=wide,
             )
-            rows = on.mapped(pending, predict, schema, rows=batch_rows)
+            rows = on.mapped(pending, predict, wide, rows=batch_rows)
             rows = task.bounded(on, rows, population)
             written = _write(on, run, task, rows, chosen, main)
         branch = prediction_tables.audit_branch(run)
@@ -443,7 +444,7 @@ def _output_sql(
         f"attribute_{number} as {identifier(name)},\n"
         for number, name in enumerate(attributes, start=1)
     )
-    own = task.output_sql()
+    own = {**task.output_sql(), **{name: f"answer_{name}" for name in task.carried}}
     outputs = "".join(
         f"{own[output.name]} as {identifier(output.name)},\n"
         for output in task.outputs()
@@ -479,6 +480,7 @@ def _output_sql(
             $run as run_id,
             cast($run_at as timestamp) as prediction_timestamp,
             cast($run_at as date) as prediction_date
+            {"".join(f", {own[name]} as {identifier(name)}" for name in task.carried)}
         from explained
     """  # noqa: S608
 

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 HORIZON_ROWS = 50  # errors from which a horizon has margins of its own
 POWERS = (0.0, 0.5, 1.0)  # errors of all sizes alike; as of counts; in proportion
+# What an answer adds to the total that it ends, or is part of.
+TOTAL_TERMS = ("total_size", "total_below", "total_above", "total_power")
 
 
 @dataclass(frozen=True)

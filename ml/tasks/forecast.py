@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from ml.core.errors import InsighteraError
 from ml.core.use_case import is_number
+from ml.engine import Engine, Frame
 from ml.tasks import splits
+from ml.tasks.conformal import TOTAL_TERMS
 from ml.tasks.protocol import Fitted, Judged, Known, Numbers, Output, Rows, Task
 from ml.tasks.splits import Hashes, Indices, Split
 
 if TYPE_CHECKING:
     from ml.tasks.forecast_measures import Answers
+    from ml.tasks.forecasting import Total
     from ml.tasks.selection import Selection
 
 DECIMALS = 6
@@ -98,8 +101,22 @@ class Forecast(Task):
         columns: Mapping[str, str] = self.own["baselines"]
         return columns
 
+    @property
+    def together(self) -> tuple[str, ...]:
+        """A total is of several periods: those of an entity are answered at once."""
+        return self.use_case.entity_keys if self.own["totals"] else self.answer_keys
+
+    @property
+    def carried(self) -> Mapping[str, pa.DataType]:
+        return dict.fromkeys(TOTAL_TERMS, pa.float64()) if self.own["totals"] else {}
+
     def outputs(self) -> tuple[Output, ...]:
         outcome = self.use_case.outcome
+        totals = (
+            Output(f"total_{outcome}", pa.float64(), "total", self.unit),
+            Output("total_lower", pa.float64(), "total_lower", self.unit),
+            Output("total_upper", pa.float64(), "total_upper", self.unit),
+        )
         return (
             Output("target_period", pa.string(), "target"),
             Output("horizon", pa.int32(), "horizon", "periods"),
@@ -107,6 +124,7 @@ class Forecast(Task):
             Output(f"{outcome}_lower", pa.float64(), "lower", self.unit),
             Output(f"{outcome}_upper", pa.float64(), "upper", self.unit),
             Output("interval_level", pa.float64(), "level", "0 to 1"),
+            *(totals if self.own["totals"] else ()),
         )
 
     def output_sql(self) -> Mapping[str, str]:
@@ -117,7 +135,51 @@ class Forecast(Task):
             f"{outcome}_lower": "answer_lower",
             f"{outcome}_upper": "answer_upper",
             "interval_level": repr(float(self.own["interval"])),
+            # known once all periods are: `bounded`
+            **dict.fromkeys((f"total_{outcome}", "total_lower", "total_upper"), "null"),
         }
+
+    def bounded(self, on: Engine, rows: Frame, population: int) -> Frame:  # noqa: ARG002
+        """With `totals`, at the horizon of 3, 6, 12 … periods the sum of the forecasts so far where none
+        is missing, its interval by the errors that totals made.
+        """
+        if not self.own["totals"]:
+            return rows
+        outcome = self.use_case.outcome
+        floor = "greatest(0.0, {})" if self.own["non_negative"] else "{}"
+        spread = "pow(size, total_power)"
+        said = {
+            f"total_{outcome}": "total",
+            "total_lower": floor.format(f"total - {spread} * total_below"),
+            "total_upper": floor.format(f"total + {spread} * total_above"),
+        }
+        kept = ", ".join(
+            f"case when periods = horizon and not isnan(total_power) then round({said[name]}, {DECIMALS}) "
+            f"end as {on.quoted(name)}"
+            if name in said
+            else on.quoted(name)
+            for name in on.columns(rows)
+            if name not in self.carried
+        )
+        so_far = (
+            f"over (partition by {on.quoted(*self.use_case.entity_keys)} order by horizon "
+            "rows between unbounded preceding and current row)"
+        )
+        held = on.kept("select * from scored", scored=rows)  # windows read their source twice
+        return on.sql(
+            f"""
+            select {kept}
+            from (
+                select
+                    *,
+                    sum({on.quoted(f"forecasted_{outcome}")}) {so_far} as total,
+                    sum(total_size) {so_far} as size,
+                    count(*) {so_far} as periods
+                from scored
+            ) as summed
+            """,  # noqa: S608
+            scored=held,
+        )
 
     def split(self, rows: Rows) -> Split:
         return splits.SPLITS[self.use_case.split or "rolling_origin"](rows, np.timedelta64(0, "us"))
@@ -153,7 +215,8 @@ class Forecast(Task):
 
     def answers(self, model: Any, frame: pd.DataFrame) -> Numbers:
         found = model.intervals(frame)
-        return {name: np.round(values, DECIMALS) for name, values in found.items()}
+        rounded = {name: np.round(values, DECIMALS) for name, values in found.items()}
+        return {**rounded, **(model.total_terms(frame) if self.own["totals"] else {})}
 
     def measure(self, truth: NDArray[Any], answers: Numbers) -> dict[str, float]:
         from ml.tasks import forecast_measures
@@ -172,7 +235,13 @@ class Forecast(Task):
             judged.whole[first].to_numpy(dtype=np.float64)[learned],
         )
         error = float(np.mean(np.abs(judged.answers["value"] - judged.truth)))
-        return {"mase": error / unit} if unit > 0 else {}
+        found = {"mase": error / unit} if unit > 0 else {}
+        for total in forecast_measures.of_totals(self._totals(judged)):
+            found |= {
+                f"mae_total_{total.periods}": total.error,
+                f"coverage_total_{total.periods}": total.coverage,
+            }
+        return found
 
     def comparable(self, truth: NDArray[Any], entities: Hashes) -> bool:  # noqa: ARG002
         return len(truth) >= splits.MINIMUM_FORECASTS
@@ -227,6 +296,9 @@ class Forecast(Task):
             say.interval_section(measures, level, self.unit, judged.fitted.calibration),
             say.baselines_section(groups, say.against(told), self.unit),
             say.limits_section(told, groups, level, self.unit),
+            *say.totals_sections(
+                say.of_totals(self._totals(judged)), judged.fitted.model.without_, level, self.unit
+            ),
         ]
 
     def cautions(self, judged: Judged) -> list[str]:
@@ -251,6 +323,19 @@ class Forecast(Task):
                 for name, column in self.baseline_columns.items()
             },
         )
+
+    def _totals(self, judged: Judged) -> "list[Total]":
+        """Sums of several periods on the validation side, beside their truths."""
+        held, rows, model = judged.split.validation, judged.rows, judged.fitted.model
+        history = replace(
+            rows,
+            cutoffs=rows.cutoffs[held],
+            matured=rows.matured[held],
+            entities=rows.entities[held],
+        )
+        frame = judged.frame[list(judged.fitted.selection.features)]
+        found: list[Total] = model.totals(frame, history, judged.truth.astype(np.float64))
+        return found
 
     def _horizons(self, judged: Judged) -> NDArray[np.int64]:
         held: NDArray[np.int64] = judged.rows.keys["horizon"].to_numpy().astype(np.int64)

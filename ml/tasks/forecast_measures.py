@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import mean_poisson_deviance
 
 from ml.tasks.markdown import bullets, percent, table
+
+if TYPE_CHECKING:
+    from ml.tasks.forecasting import Total
 
 Floats = NDArray[np.float64]
 
@@ -95,6 +98,50 @@ def measure(
         said = np.maximum(value, LEAST_COUNT)
         found["poisson_deviance"] = float(mean_poisson_deviance(truth, said))
     return found
+
+
+@dataclass(frozen=True)
+class OfTotal:
+    """How good the sums of so many periods are, on the judged side."""
+
+    periods: int
+    number: int  # of sums
+    error: float  # mean absolute
+    coverage: float
+    width: float
+
+
+def of_totals(totals: "Sequence[Total]") -> list[OfTotal]:
+    """The measures of sums beside their truths, by how many periods they are of."""
+    found = []
+    for periods in sorted({total.periods for total in totals}):
+        said = [(t.value, t.lower, t.upper, t.truth) for t in totals if t.periods == periods]
+        value, lower, upper, truth = np.array(said).T
+        told = measure(truth, value, lower, upper)
+        found.append(
+            OfTotal(periods, len(said), told["mae"], told["coverage"], told["interval_width"])
+        )
+    return found
+
+
+def totals_sections(
+    measured: Sequence[OfTotal], without: Mapping[int, str], level: float, unit: str
+) -> list[str]:
+    """The card's section about sums of periods: none where no sum is asked for."""
+    if not measured and not without:
+        return []
+    rows = [
+        [str(t.periods), f"{t.number:,}", f"{t.error:.4g}", percent(t.coverage), f"{t.width:.4g}"]
+        for t in measured
+    ]
+    head = ["periods", "sums judged", f"mean error ({unit})", "held", f"mean width ({unit})"]
+    shown = table(head, rows) if rows else "No sum has all of its periods on the judged side."
+    told = bullets([f"{n} periods have no interval: {why}." for n, why in sorted(without.items())])
+    return [
+        "## Totals\n\nThe sum of several periods has an interval of its own, from the errors that such sums "
+        "made: errors partly cancel, so that the sum of lower ends would lie too low. It promises "
+        f"{percent(level)}.\n\n" + "\n\n".join(filter(None, (shown, told)))
+    ]
 
 
 def naive_error(truth: Floats, naive: Floats) -> float:

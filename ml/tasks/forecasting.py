@@ -88,6 +88,7 @@ class Total:
     value: float
     lower: float
     upper: float
+    truth: float  # NaN where no labels were given
 
 
 @dataclass(frozen=True)
@@ -158,15 +159,18 @@ class Forecaster:
             "upper": self._clipped(upper),
         }
 
-    def totals(self, frame: pd.DataFrame, history: History) -> list[Total]:
+    def totals(
+        self, frame: pd.DataFrame, history: History, labels: Floats | None = None
+    ) -> list[Total]:
         """The sums of the next 3, 6, 12 … periods (`terms.totals`) of each entity and cutoff whose
-        periods are all in `frame`.
+        periods are all in `frame`, beside the sum of the truths, where `labels` are given.
 
         A total's value is the sum of its forecasts; its interval is calibrated on the errors that
         totals made, since errors of one series partly cancel and partly go together: sums of
         bounds would be too wide, sums of variances too narrow.
         """
         values, sizes = self.predict(frame), self._sizes(frame)
+        truths = np.full(len(frame), np.nan) if labels is None else labels
         found = []
         for periods, calibration in self.totals_.items():
             groups = list(_runs(history, self._horizons(frame), periods))
@@ -178,13 +182,31 @@ class Forecaster:
                     int(history.entities[rows[0]]),
                     history.cutoffs[rows[0]],
                     periods,
-                    *map(float, bounds),
+                    *map(float, (*bounds, truths[rows].sum())),
                 )
                 for rows, *bounds in zip(
                     groups, sums, self._clipped(lower), self._clipped(upper), strict=True
                 )
             ]
         return found
+
+    def total_terms(self, frame: pd.DataFrame) -> dict[str, Floats]:
+        """What each row adds to the totals that it ends, `conformal.TOTAL_TERMS`: its size, and where its horizon is
+        one of `totals_` the margins and power of that total; NaN elsewhere.
+        """
+        horizons = self._horizons(frame)
+        nothing = conformal.Margins(np.nan, np.nan, 0)
+        of = {
+            int(each): (self.totals_[each].of(each), self.totals_[each].power)
+            if each in self.totals_
+            else (nothing, np.nan)
+            for each in np.unique(horizons)
+        }
+        found = [(m.below, m.above, power) for m, power in (of[int(each)] for each in horizons)]
+        below, above, power = np.array(found, dtype=np.float64).reshape(-1, 3).T
+        return dict(
+            zip(conformal.TOTAL_TERMS, (self._sizes(frame), below, above, power), strict=True)
+        )
 
     def attributed(self, frame: pd.DataFrame, shares: Floats) -> Floats:
         """Contributions in units of the outcome, (rows, columns of `frame`), from the regressor's.

@@ -160,6 +160,11 @@ class Task(ABC):
         return self.answer_keys
 
     @property
+    def carried(self) -> Mapping[str, pa.DataType]:
+        """Numbers of `answers` that `bounded` reads, and leaves out, beside the outputs."""
+        return {}
+
+    @property
     def beside(self) -> tuple[str, ...]:
         """Columns that the spine has beside entity keys, cutoff and label."""
         case = self.use_case
@@ -272,7 +277,9 @@ class Task(ABC):
         return ""
 
     def bounded(self, on: Engine, rows: Frame, population: int) -> Frame:  # noqa: ARG002
-        """A run's prediction rows, once all of them are known; `population`: how many might be."""
+        """A run's prediction rows, once all of them are known, without what is `carried`;
+        `population`: how many might be.
+        """
         return rows
 
     def factor_values(self, model: Any) -> Mapping[str, Sequence[Any]]:  # noqa: ARG002

@@ -80,6 +80,7 @@ class Enrolment(World):
             "baselines": {"last_value": "active_students"},
             "non_negative": True,
             "unit": "students",
+            "totals": [2],
             "promotion": {"metric": "mae", "margin": 0.0, "max_milliseconds": 10_000},
             "output_table": self.table,
         }

@@ -9,35 +9,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import EARLIER, FEATURE_TABLES, LATER, SparkUniversity, University, run_dbt
+from conftest import EARLIER, FEATURE_TABLES, LATER, PROJECT, SparkUniversity, University, run_dbt
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-GOLD = (
-    "dim_mahasiswa",
-    "dim_mahasiswa_current",
-    "dim_mata_kuliah",
-    "dim_program_studi",
-    "dim_tugas",
-    "dim_waktu",
-    "fact_aktivitas_lms",
-    "fact_kehadiran_mahasiswa",
-    "fact_kewajiban_tugas",
-    "fact_pengumpulan_tugas",
-    "fact_perkuliahan",
-)
+
+def models(folder: str, pattern: str = "*") -> list[str]:
+    """Names of the project's models below a folder."""
+    held = (PROJECT / folder).rglob(f"{pattern}.yml")
+    return sorted(path.stem for path in held if not path.stem.startswith("_"))
+
+
 BUILT = (
-    *(("gold", name) for name in GOLD),
+    *(("gold", name) for name in models("models/gold")),
     *(("features", name) for name in FEATURE_TABLES),
-    ("labels", "label_student_dropout"),
+    *(("labels", name) for name in models("models/labels")),
 )
 PUBLISHED = (
-    ("published", "published_student_dropout_risk"),
+    *(
+        ("published", name)
+        for name in models("python_models/publishing")
+        if name != "published_receipts"
+    ),
     ("monitoring", "monitor_drift"),
-    ("monitoring", "monitor_population_student_dropout"),
-    ("monitoring", "monitor_prediction_history"),
-    ("monitoring", "monitor_training_student_dropout"),
+    *(("monitoring", name) for name in models("models/monitoring", "monitor_population_*")),
+    *(("monitoring", name) for name in models("python_models/lake", "monitor_*")),
     ("reporting", "report_academic_semester"),
     ("reporting", "report_courses"),
     ("reporting", "report_drift"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import yaml
@@ -292,7 +293,7 @@ def test_what_became_known_later_changes_neither_rows_nor_model(task: str) -> No
     assert expected.num_rows > 100
     assert found.equals(expected)
     for name, said in fitted_answers(task, again, found).items():
-        assert said.tolist() == before[name].tolist(), name
+        np.testing.assert_array_equal(said, before[name], err_msg=name)
     asked.connection.execute(f"update {table} set {column} = -1")  # the test can fail
     assert not training_set(asked, as_of)[1].equals(expected)
 
@@ -431,6 +432,55 @@ def test_what_is_published_is_what_was_declared(
         told = json.loads(factors)
         assert told
         assert {"feature", "value", "contribution"} <= set(told[0])
+
+
+def test_a_total_is_that_of_the_model_at_the_horizon_that_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published_home("forecast", tmp_path, monkeypatch)
+    world = Enrolment(40)
+    rows = world.run(FIRST, "run-1").to_pandas()
+    ends = rows["horizon"] == 2
+    assert rows.loc[~ends, "total_enrolment"].isna().all()
+    assert (rows.loc[ends, "total_lower"] <= rows.loc[ends, "total_enrolment"]).all()
+    sums = rows.groupby("kode_prodi")["forecasted_enrolment"].sum()
+    found = rows[ends].set_index("kode_prodi")
+    assert np.allclose(found["total_enrolment"], sums[found.index])
+    champion = registry.champion(world.name)
+    assert champion is not None
+    bounds = rows.groupby("kode_prodi")[["enrolment_lower", "enrolment_upper"]].sum()
+    narrower = found["total_upper"] - found["total_lower"] < (
+        bounds["enrolment_upper"] - bounds["enrolment_lower"]
+    )
+    assert narrower.mean() > 0.9, "errors cancel in a sum"
+    model, asked = champion.pipeline, rows.sort_values(["kode_prodi", "horizon"])
+    read = feature_frame(world, asked)
+    history = tasks.protocol.Rows(
+        keys=None,
+        cutoffs=np.full(len(read), np.datetime64(FIRST)),
+        matured=np.full(len(read), np.datetime64(LATER)),
+        labels=np.zeros(len(read)),
+        entities=np.unique(asked["kode_prodi"], return_inverse=True)[1].astype(np.uint64),
+        apart=None,
+        sampled=False,
+        spine=None,
+    )
+    for total, (_, row) in zip(
+        model.totals(read, history), found.sort_index().iterrows(), strict=True
+    ):
+        assert (total.value, total.lower, total.upper) == pytest.approx(
+            (row["total_enrolment"], row["total_lower"], row["total_upper"]), abs=1e-4
+        )
+
+
+def feature_frame(world: World, rows: Any) -> Any:
+    """What the champion read of published rows, from their factors and keys."""
+    champion = registry.champion(world.name)
+    held = [
+        {factor["feature"]: factor["value"] for factor in json.loads(told)}
+        for told in rows["contributing_factors"]
+    ]
+    return pd.DataFrame(held)[list(champion.features)]
 
 
 def test_the_likeliest_of_each_are_published_and_ranked_anew_together(
