@@ -67,7 +67,7 @@ class Classification(Task):
 
     def outputs(self) -> tuple[Output, ...]:
         outcome = self.use_case.outcome
-        ranked = (Output("rank", pa.int64(), "rank"),) if self.own["top_k"] else ()
+        ranked = (Output("rank", pa.int32(), "rank"),) if self.own["top_k"] else ()
         return (
             *ranked,
             Output("risk_score", pa.float64(), "score", "0 to 100"),
@@ -95,7 +95,7 @@ class Classification(Task):
         if not self.own["top_k"]:
             return rows
         kept = ", ".join(
-            "place as rank" if name == "rank" else on.quoted(name) for name in on.columns(rows)
+            "cast(place as integer) as rank" if name == "rank" else on.quoted(name) for name in on.columns(rows)
         )
         order = on.quoted(f"{self.use_case.outcome}_probability")
         return on.sql(

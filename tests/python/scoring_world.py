@@ -175,14 +175,18 @@ class World:
         return self.connection
 
 
-class SparkWorld(World):
+class OnSpark(World):
     """The same tables as frames of a Spark session on the home that is set now."""
 
     def score(self, as_of: datetime, run_id: str, **options: int) -> pa.Table:
-        return to_arrow(super().score(as_of, run_id, **options), "predictions").sort_by("nim")
+        return self.ordered(super().score(as_of, run_id, **options))
 
     def publish(self, as_of: datetime, run_id: str, audited: pa.Table) -> pa.Table:
-        return to_arrow(super().publish(as_of, run_id, audited), "predictions").sort_by("nim")
+        return self.ordered(super().publish(as_of, run_id, audited))
+
+    def ordered(self, rows: Any) -> pa.Table:
+        """Spark keeps no order."""
+        return to_arrow(rows, "predictions").sort_by([(key, "ascending") for key in self.keys])
 
     def frame(self, rows: pa.Table) -> Any:
         return to_spark(rows, self.session())
@@ -192,6 +196,10 @@ class SparkWorld(World):
 
     def session(self) -> Any:
         return spark.session()
+
+
+class SparkWorld(OnSpark):
+    """Dropout on Spark."""
 
 
 def make_tables(connection: duckdb.DuckDBPyConnection, students: int, every: int) -> None:

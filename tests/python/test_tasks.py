@@ -17,7 +17,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 from longitudinal import HORIZON, university
-from scoring_world import FIRST, LATER, World, copy_store, in_process, use_home
+from scoring_world import FIRST, LATER, OnSpark, World, copy_store, in_process, use_home
 from task_worlds import (
     ALWAYS,
     QUESTIONS,
@@ -517,6 +517,28 @@ def test_the_likeliest_of_each_are_published_and_ranked_anew_together(
                 if other["nidn_a"] == row["nidn_a"] and other["rank"] > row["rank"]
             ]
             assert row["collaboration_probability"] >= max(below, default=0)
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark_session")
+@each_task
+def test_spark_publishes_what_duckdb_does(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scored anew and then where something changed; the engines differ in the order of rows alone."""
+    plain = WORLDS[task]
+    spark = type(f"{plain.__name__}OnSpark", (OnSpark, plain), {})
+    answers = []
+    for kind in (plain, spark):
+        published_home(task, tmp_path / kind.__name__, monkeypatch)
+        world = kind(40)
+        answers.append([world.run(at, f"run-{at:%d}") for at in (FIRST, LATER)])
+    keys = [(key, "ascending") for key in plain.keys]
+    for expected, found in zip(*answers, strict=True):
+        assert found.schema.equals(expected.schema)
+        told, held = expected.sort_by(keys).to_pandas(), found.sort_by(keys).to_pandas()
+        pd.testing.assert_frame_equal(held, told, rtol=1e-9, atol=1e-9)
 
 
 @each_task
