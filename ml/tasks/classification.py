@@ -95,7 +95,8 @@ class Classification(Task):
         if not self.own["top_k"]:
             return rows
         kept = ", ".join(
-            "cast(place as integer) as rank" if name == "rank" else on.quoted(name) for name in on.columns(rows)
+            "cast(place as integer) as rank" if name == "rank" else on.quoted(name)
+            for name in on.columns(rows)
         )
         order = on.quoted(f"{self.use_case.outcome}_probability")
         return on.sql(
