@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from ml import raw
-from ml.core import settings
+from ml.core import memory, settings
 from ml.core.errors import InsighteraError
 from ml.engine import spark_session as spark
 from ml.raw.files import contract
@@ -46,6 +46,7 @@ def examine() -> list[Finding]:
             "disk", free > _FREE_GIB, f"{free:.0f} GiB free", f"Free {_FREE_GIB} GiB for a build."
         )
     )
+    findings.append(_memory())
     findings.append(_raw())
     findings.append(_spark())
     built = settings.serving()
@@ -58,6 +59,16 @@ def _package(name: str) -> Finding:
         return Finding(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, False, "not installed", "Run `make install`.")
+
+
+def _memory() -> Finding:
+    try:
+        found = (
+            f"{memory.budget() / 2**30:.1f} GiB a process, INSIGHTERA_MEMORY or half the machine"
+        )
+        return Finding("memory", True, found)
+    except InsighteraError as error:
+        return Finding("memory", False, "not known", str(error))
 
 
 def _spark() -> Finding:

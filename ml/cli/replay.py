@@ -7,10 +7,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import duckdb
-
 from ml import lake
-from ml.core import builds, settings
+from ml.core import builds, memory, settings
 from ml.core.errors import InsighteraError
 from ml.core.instants import past_instant
 from ml.lake import prediction_tables
@@ -104,7 +102,7 @@ def made(built: Collection[str] | None = None) -> list[tuple[str, str]]:
     if not settings.warehouse().exists():
         raise InsighteraError(f"Nothing is built in {settings.home()} yet. Run `make build` first.")
     parts = []
-    with duckdb.connect(str(settings.warehouse()), read_only=True) as connection:
+    with memory.connect(settings.warehouse(), read_only=True) as connection:
         tables = {
             name
             for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import duckdb
-
-from ml.core import frames
+from ml.core import frames, memory
 from ml.engine.on_duckdb import DuckDB
 from ml.engine.on_spark import Spark
 from ml.engine.protocol import BATCH_ROWS, Engine, Frame, Function, Read, literal
@@ -18,7 +16,7 @@ __all__ = ["BATCH_ROWS", "Engine", "Frame", "Function", "Read", "literal", "open
 def opened(connection: Any = None) -> Iterator[Engine]:
     """The engine of what dbt passes as `session`; what it kept is dropped in the end."""
     if not frames.is_spark(connection):
-        with duckdb.connect() as work:
+        with memory.connect() as work:
             yield DuckDB(work, connection)
         return
     engine = Spark(connection)

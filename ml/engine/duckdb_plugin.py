@@ -10,7 +10,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.exceptions import DbtRuntimeError
 
 from ml import raw
-from ml.core import build_lock, settings
+from ml.core import build_lock, memory, settings
 from ml.core.errors import InsighteraError
 from ml.raw.files import contract
 
@@ -27,12 +27,14 @@ class Plugin(BasePlugin):  # type: ignore[misc]
         except InsighteraError as error:
             raise DbtRuntimeError(str(error)) from error
         self.creds.path = str(settings.warehouse())
+        memory.clear()
         gc.freeze()  # the manifest stays to the end: looking through it for garbage costs a tenth
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Open `$INSIGHTERA_RAW`, where set, as the tables that the sources name."""
+        """Bound its memory, and open `$INSIGHTERA_RAW`, where set, as the tables that the sources name."""
         folder = settings.raw()
         try:
+            memory.bound(conn, memory.WAREHOUSE)
             self._same_raw(conn, folder)
             if folder is not None:
                 found = raw.open_raw(conn, folder, contract())

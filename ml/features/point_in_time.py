@@ -19,9 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.core import memory
 from ml.core.errors import InsighteraError
 from ml.core.frames import arrow_schema, is_spark, to_arrow, to_spark, views
 from ml.core.macros import rendered
+from ml.features.needed import needed
 
 VALIDITY = ("valid_from", "valid_to", "system_from", "system_to")
 MACROS = (
@@ -76,8 +78,7 @@ def point_in_time_join(
     if any(map(is_spark, features.values())):
         return _on_spark(spine, features, keys, timestamp, _ttl(ttl), known_at, sides)
     rows = to_arrow(spine, "the spine")
-    tables = {name: to_arrow(table, f"feature table {name!r}") for name, table in features.items()}
-    schemas = {name: table.schema for name, table in tables.items()}
+    schemas = {name: _schema(table, f"feature table {name!r}") for name, table in features.items()}
     found_by = _checked(rows.schema, schemas, keys, timestamp, sides)
     known = _known(known_at, rows)
     _has_system_time(schemas, known)
@@ -88,7 +89,13 @@ def point_in_time_join(
     instants = _instants(rows, timestamp, known)
     with _cursor(connection) as cursor:
         for reading in found_by:
-            table = tables[reading.table]
+            held = features[reading.table]
+            if connection is not None and isinstance(held, duckdb.DuckDBPyRelation):
+                times = [each for each in VALIDITY if each in held.columns]
+                asked, by = _asked(rows, instants, reading.keys, known)
+                read = [*reading.keys, *times, *reading.columns]
+                held = needed(held, read, by, asked, connection)
+            table = to_arrow(held, f"feature table {reading.table!r}")
             found = _match(cursor, rows, instants, table, reading, limit, known)
             columns += _taken([table.column(column) for column in reading.columns], found)
             names += reading.columns.values()
@@ -117,6 +124,11 @@ def readings(
     held = {name: list(columns) for name, columns in tables.items()}
     told = _macros().point_in_time_readings(list(spine), held, list(entity_keys), join_key_map)
     return [Reading(*(each[key] for key in ("table", "side", "keys", "columns"))) for each in told]
+
+
+def _schema(table: Any, what: str) -> pa.Schema:
+    relation = isinstance(table, duckdb.DuckDBPyRelation)
+    return to_arrow(table.limit(0) if relation else table, what).schema
 
 
 def _on_spark(
@@ -275,6 +287,24 @@ def _instants(spine: pa.Table, timestamp: str, known: _Known | None) -> pa.Table
     if known is not None and known.column is not None:
         columns["known_at"] = known.column
     return pa.table(columns)
+
+
+def _asked(
+    spine: pa.Table, instants: pa.Table, keys: Mapping[str, str], known: _Known | None
+) -> tuple[pa.Table, dict[str, str]]:
+    """Who is asked about and when, for `needed`, and what the keys of a feature table are called in it.
+
+    `keys`: column of the feature table -> column of the spine.
+    """
+    asked = instants.drop_columns("row_id")
+    if known is not None and known.instant is not None:
+        asked = asked.append_column(
+            "known_at", pa.repeat(pa.scalar(known.instant, UTC), len(spine))
+        )
+    named = {key: f"key_{number}" for number, key in enumerate(keys, start=1)}
+    for key, column in keys.items():
+        asked = asked.append_column(named[key], spine.column(column))
+    return asked, named
 
 
 def _taken(columns: Sequence[pa.ChunkedArray], rows: pa.Array) -> list[pa.ChunkedArray]:
@@ -492,7 +522,7 @@ def _cursor(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection of the join's own: what it registers is nobody else's."""
     if connection is None:
-        with duckdb.connect() as own:
+        with memory.connect() as own:
             own.execute("set preserve_insertion_order = false")  # row numbers keep the order
             yield own
     else:

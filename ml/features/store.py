@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import yaml
 
-from ml.core import settings
+from ml.core import memory, settings
 from ml.core.errors import InsighteraError
 from ml.core.instants import instant
 from ml.core.macros import rendered
@@ -38,7 +38,7 @@ def lookup(entity: str, as_of: str = "") -> dict[str, pa.Table]:
     if not path.exists():
         raise InsighteraError(f"Nothing is built in {settings.home()} yet. Run `make build` first.")
     try:
-        connection = duckdb.connect(str(path), read_only=True)
+        connection = memory.connect(path, read_only=True)
     except duckdb.IOException as error:
         raise InsighteraError(
             f"{path} cannot be read while a build is at work. Try again when it has ended. ({error})"

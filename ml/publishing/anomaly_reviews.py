@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute
 
 from ml import lake
+from ml.core import memory
 from ml.core.errors import InsighteraError
 from ml.core.sql import identifiers
 from ml.lake import prediction_tables
@@ -71,7 +71,7 @@ def detected(use_case: str = "", status: str = "all", as_of: datetime | None = N
     if status not in STATUSES:
         raise InsighteraError(f"No status {status!r}. Use one of {', '.join(STATUSES)}.")
     parts = [_flagged(table, as_of) for table in tables()]
-    with duckdb.connect() as connection:
+    with memory.connect() as connection:
         connection.register("flagged", pa.concat_tables([_FLAGGED.empty_table(), *parts]))
         connection.register("reviews", reviews(as_of))
         found = connection.execute(
@@ -191,7 +191,7 @@ def _flagged(table: str, as_of: datetime | None) -> pa.Table:
     """Of each anomaly of a prediction table the latest row that flagged it."""
     keys = prediction_tables.entity_keys(table)
     until = {"at_most": {"prediction_timestamp": as_of}} if as_of else {}
-    with duckdb.connect() as connection:
+    with memory.connect() as connection:
         connection.register("predictions", lake.read_table(table, equal={FLAG: True}, **until))
         found = connection.execute(
             f"""

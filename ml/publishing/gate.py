@@ -11,10 +11,10 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from ml import engine, lake
+from ml.core import memory
 from ml.core.errors import InsighteraError
 from ml.core.use_case import Build
 from ml.engine import Frame, literal
@@ -233,7 +233,7 @@ def _total(entry: lake.Snapshot) -> int:
 
 def _missing(due: pa.Table, written: pa.Table) -> pa.Table:
     """The rows of `due` that are not yet written: a move is a table, a snapshot and an instant."""
-    with duckdb.connect() as connection:
+    with memory.connect() as connection:
         connection.register("due", due)
         connection.register("written", written)
         return connection.execute(

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-import duckdb
 import pyarrow as pa
 
 from ml import engine, lake
+from ml.core import memory
 from ml.core.errors import InsighteraError
 from ml.core.instants import instant, now
 from ml.core.sql import identifier, identifiers
@@ -107,7 +107,7 @@ def diff(table: str, before: str, after: str, *, min_change: float = 0.0) -> pa.
     differs = " or ".join(
         f"b.{identifier(name)} is distinct from a.{identifier(name)}" for name in compared
     )
-    with duckdb.connect() as connection:
+    with memory.connect() as connection:
         connection.register("before", _at(table, before))
         connection.register("after", _at(table, after))
         return connection.execute(
@@ -150,7 +150,7 @@ def history(table: str, entity: str) -> pa.Table:
             f"`insightera predictions show {table}` lists the entities it has."
         )
     first = identifiers(prediction_tables.subject(table))
-    with duckdb.connect() as connection:
+    with memory.connect() as connection:
         connection.register("predictions", rows)
         ordered = f"from predictions order by {first}, {prediction_tables.LATEST}"
         return connection.execute(ordered).to_arrow_table()

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from ml import engine
-from ml.core import settings
+from ml.core import memory, settings
+from ml.core.processes import is_alive
 from ml.core.sql import identifier
 from ml.core.use_case import Build
 from ml.engine import Engine, Frame
@@ -63,7 +63,7 @@ def replace(*, build: Frame, tables: Mapping[str, Frame], connection: Any) -> pa
 def _copy(on: Engine, tables: Mapping[str, Frame], target: Path) -> int:
     """Write the tables; their rows together."""
     rows = 0
-    with duckdb.connect(str(target)) as file:
+    with memory.connect(target) as file:
         for name, relation in tables.items():
             file.register("incoming", on.reader(relation))
             file.execute(f"create table {identifier(name)} as from incoming")
@@ -76,18 +76,8 @@ def _clear_leftovers(target: Path) -> None:
     """Remove the unfinished files of processes that are gone, and their write-ahead logs."""
     for path in target.parent.glob(f"{target.name}.*.new*"):
         process = path.name.removeprefix(f"{target.name}.").split(".")[0]
-        if not process.isdigit() or int(process) == os.getpid() or not _is_alive(int(process)):
+        if not process.isdigit() or int(process) == os.getpid() or not is_alive(int(process)):
             path.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _sync(path: Path) -> None:

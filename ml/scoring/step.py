@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ml import engine, lake, registry, tasks
+from ml.core import memory
 from ml.core.errors import InsighteraError
 from ml.core.sql import identifier, identifiers, text
 from ml.core.turns import turn
@@ -404,7 +404,7 @@ def predicted(
         )  # SQL counts from 1
         scored = scored.append_column(f"share_{rank}", pa.array(shares[:, rank]))
     query = _output_sql(task, batch.schema, model, attributes, top.shape[1])
-    with duckdb.connect() as work:
+    with memory.connect() as work:
         work.register("scored", scored)
         return work.execute(query, dict(values)).to_arrow_table().cast(schema)
 

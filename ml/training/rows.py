@@ -25,25 +25,22 @@ def matured(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Rows:
     was given before it could be known at `as_of`.
     """
     use_case = task.use_case
-    labelled = _labelled(on, spine, task, as_of)
-    _refuse_targets(on, labelled, task)
-    refused = on.count(labelled, "not is_label")
-    if refused:
-        raise InsighteraError(
-            f"models/labels/label_{use_case.name}.sql: `{task.label}` must be {task.label_words}; "
-            f"{refused:,} rows hold something else."
-        )
-    sampled = on.count(labelled) > use_case.max_rows
+    labelled, bound = _labelled(on, spine, task, as_of)
+    entities = _entities(on, spine, labelled, bound, task)
+    found = on.arrow(on.sql("select sum(number) as number from entities", entities=entities))
+    sampled = (found["number"][0].as_py() or 0) > use_case.max_rows
     order = (*use_case.entity_keys, *task.target_columns)
     chosen = on.kept(
         f"""
         select labelled.*
-        from labelled
+        from ({labelled}) as labelled
         inner join ({_last_hash(use_case.max_rows if sampled else None)}) as last
             on labelled.entity_hash <= last.entity_hash
         order by {on.quoted(*order)}, cutoff
         """,  # noqa: S608
-        labelled=labelled,
+        bound,
+        spine=spine,
+        entities=entities,
     )
     table = on.arrow(chosen)
     cutoffs = table["cutoff"].to_numpy().astype("datetime64[us]")
@@ -106,8 +103,12 @@ def training_set(
     return joined, found
 
 
-def _labelled(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Frame:
-    """The rows with a label, its type the task's, and whether it is one; `entity_hash`."""
+def _labelled(
+    on: Engine, spine: Frame, task: Task, as_of: datetime
+) -> tuple[str, Mapping[str, Any]]:
+    """The rows with a label, its type the task's, and whether it is one; `entity_hash`: a query of
+    `spine`, which may hold many times what is learned from, and its parameters.
+    """
     keys = list(task.use_case.entity_keys)
     task.refuse_lacking(on.columns(spine), *filter(None, (task.label, task.matures)))
     given = [f"{name} is not null" for name in ("cutoff", *map(on.quoted, keys))]
@@ -129,7 +130,7 @@ def _labelled(on: Engine, spine: Frame, task: Task, as_of: datetime) -> Frame:
     ]
     bound = {} if task.label else {"as_of": as_of.isoformat(sep=" ")}
     query = f"select {', '.join(columns)} from spine where {' and '.join(given)}"  # noqa: S608
-    return on.kept(query, bound, spine=spine)
+    return query, bound
 
 
 def _nodes(use_case: UseCase) -> dict[str, list[str]]:
@@ -141,27 +142,44 @@ def _nodes(use_case: UseCase) -> dict[str, list[str]]:
     return {f"node_hash_{n}": list(of) for n, of in enumerate(use_case.nodes, start=1)}
 
 
-def _refuse_targets(on: Engine, labelled: Frame, task: Task) -> None:
-    for column, (rule, words) in task.target_rules.items():
-        refused = on.count(labelled, f"not coalesce({rule}, false)")
-        if refused:
+def _entities(
+    on: Engine, spine: Frame, labelled: str, bound: Mapping[str, Any], task: Task
+) -> Frame:
+    """Each entity's `entity_hash` and `number` of rows. Raises InsighteraError for rows that are none."""
+    rules = [(column, *told) for column, told in task.target_rules.items()]
+    rules.append((task.label, "is_label", task.label_words))
+    refused = [f"refused_{number}" for number in range(len(rules))]
+    counts = "".join(
+        f", sum(case when coalesce({rule}, false) then 0 else 1 end) as {name}"
+        for name, (_, rule, _) in zip(refused, rules, strict=True)
+    )
+    entities = on.kept(
+        f"select entity_hash, count(*) as number{counts} "  # noqa: S608
+        f"from ({labelled}) as labelled group by entity_hash",
+        bound,
+        spine=spine,
+    )
+    sums = ", ".join(f"coalesce(sum({name}), 0) as {name}" for name in refused)
+    told = on.sql(f"select {sums} from entities", entities=entities)  # noqa: S608
+    (numbers,) = on.arrow(told).to_pylist()
+    for name, (column, _, words) in zip(refused, rules, strict=True):
+        if numbers[name]:
             raise InsighteraError(
                 f"models/labels/label_{task.use_case.name}.sql: `{column}` must be {words}; "
-                f"{refused:,} rows hold something else."
+                f"{int(numbers[name]):,} rows hold something else."
             )
+    return entities
 
 
 def _last_hash(most: int | None) -> str:
     """SQL: the greatest hash of an entity whose rows are taken."""
     if most is None:
-        return "select max(entity_hash) as entity_hash from labelled"
+        return "select max(entity_hash) as entity_hash from entities"
     return f"""
         select coalesce(max(entity_hash), 0) as entity_hash
         from (
             select entity_hash, sum(number) over (order by entity_hash) as running
-            from (
-                select entity_hash, count(*) as number from labelled group by entity_hash
-            ) as entities
+            from entities
         ) as summed
         where running <= {int(most)}
     """  # noqa: S608
