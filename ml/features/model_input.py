@@ -2,14 +2,19 @@
 most builds find that nothing changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ml.core.errors import InsighteraError
+
+# Of each feature {"splits": numbers in ascending order}, and "categories", whose positions those split,
+# where it is one; of a feature that is not in it a model may see every value.
+Sight = Mapping[str, Mapping[str, Any]]
 
 
 def kind(arrow: pa.DataType) -> str | None:
@@ -52,15 +57,33 @@ def frame(table: pa.Table, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(held, columns=list(columns))
 
 
-def digest(table: pa.Table, columns: Sequence[str]) -> pa.Array:
-    """Of each row the values that a model reads, as one text: 64 bits as a decimal number.
+def digest(table: pa.Table, columns: Sequence[str], sight: Sight | None = None) -> pa.Array:
+    """Of each row what a model sees of its values, as one text: 64 bits as a decimal number. Without
+    `sight` it may see all of them.
 
     pandas' `hash_pandas_object`, to which a row's neighbours make no difference. A NULL and a NaN are
-    one value, and so are both zeros. Two rows of other values agree once in 10^19.
+    one value, and so are both zeros. Two rows that a model tells apart agree once in 10^19.
     """
     read = frame(table, columns)
-    for name in read.select_dtypes("number"):
+    for name, told in (sight or {}).items():
+        if name in read and (read[name].dtype == object) == ("categories" in told):
+            read[name] = _places(read[name], told)
+    for name in map(str, read.select_dtypes("float")):
         values = read[name].to_numpy() + 0.0  # -0.0 is 0.0
         values[np.isnan(values)] = np.nan  # of one sign
         read[name] = values
     return pa.array(pd.util.hash_pandas_object(read, index=False).to_numpy()).cast(pa.string())
+
+
+def _places(column: pd.Series, told: Mapping[str, Any]) -> NDArray[np.int64]:
+    """How many of the split points lie below each value; -1 where it is missing, or a category that the
+    model does not know. A feature that splits nothing is in one place.
+    """
+    splits = np.asarray(told["splits"], dtype=np.float64)
+    if not len(splits):
+        return np.zeros(len(column), dtype=np.int64)
+    if "categories" in told:
+        positions = {value: float(place) for place, value in enumerate(told["categories"])}
+        column = column.map(positions)
+    values = column.to_numpy(dtype=np.float64)
+    return np.where(np.isnan(values), -1, np.searchsorted(splits, values, side="left"))

@@ -22,6 +22,7 @@ from ml.registry.versions import (
     promote,
     register,
     settle,
+    sight,
     verdict,
 )
 
@@ -47,5 +48,6 @@ __all__ = [
     "promote",
     "register",
     "settle",
+    "sight",
     "verdict",
 ]

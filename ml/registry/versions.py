@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 EXPERIMENT = "insightera"
 MODEL_FILE = "model.pkl"  # as MLflow's scikit-learn flavour names it
+SIGHT_FILE = "sight.json"
 REQUIREMENTS = ("scikit-learn", "numpy", "pandas", "scipy", "cloudpickle")
 TIMINGS = 20  # the best of so many is what the model needs; the others are the machine's other work
 
@@ -181,9 +182,10 @@ def register(
     parameters: Mapping[str, Any],
     artifacts: Path,
     tags: Mapping[str, str],
+    sight: Mapping[str, Any] | None = None,
 ) -> str:
     """Store the model, its measures and the files in `artifacts`, register a version, give it its
-    alias.
+    alias. `sight`: what the model can tell apart of its features (`ml.features.model_input.Sight`).
 
     Returns the version. A process killed before the version exists leaves an MLflow run that
     nothing refers to; one killed after it is completed by `settle`.
@@ -196,6 +198,8 @@ def register(
     for key, value in parameters.items():
         client.log_param(identity, key, value)
     client.log_artifacts(identity, str(artifacts))
+    seen = json.dumps(sight or {}, sort_keys=True)
+    client.log_text(identity, seen, SIGHT_FILE)
     client.log_artifacts(identity, str(model.folder), "model")
     if not client.search_registered_models(filter_string=f"name='{name}'"):
         client.create_registered_model(name)
@@ -210,6 +214,7 @@ def register(
             "categorical": json.dumps(list(categorical)),
             "metrics": json.dumps(dict(metrics)),
             "model_sha256": model.digest,
+            "sight_sha256": hashlib.sha256(seen.encode()).hexdigest(),
             "milliseconds": f"{model.milliseconds:.3f}",
             "alias": CHAMPION if verdict.promote else CHALLENGER,
             "decision": verdict.reason,
@@ -275,6 +280,21 @@ def load(name: str, version: str) -> Champion:
         metrics=entry.metrics,
         as_of=entry.as_of,
     )
+
+
+def sight(entry: Version) -> Mapping[str, Any]:
+    """What a version was registered to tell apart of its features; empty where that was not said. No
+    model is loaded.
+
+    Raises InsighteraError where the file cannot be read or was altered: who is scored depends on it.
+    """
+    digest = entry.tags.get("sight_sha256")
+    if digest is None:  # by an earlier release
+        return {}
+    data = document(entry, SIGHT_FILE)
+    _refuse_altered(entry, SIGHT_FILE, data, digest)
+    held: Mapping[str, Any] = json.loads(data)
+    return held
 
 
 def document(entry: Version, file: str) -> bytes:
@@ -405,14 +425,18 @@ def _load(entry: Version) -> Any:
     """Unpickle the bytes whose digest was compared, not the file again."""
     where = f"{entry.source}/{MODEL_FILE}"
     data = _bytes(entry, where)
-    if hashlib.sha256(data).hexdigest() != entry.tags.get("model_sha256"):
+    _refuse_altered(entry, where, data, entry.tags.get("model_sha256"))
+    return _unpickle(data)
+
+
+def _refuse_altered(entry: Version, where: str, data: bytes, digest: str | None) -> None:
+    if hashlib.sha256(data).hexdigest() != digest:
         raise InsighteraError(
             f"Model {entry.name} version {entry.version}: {where} is not the file that was "
             "registered (its SHA-256 "
             "differs), so it was not loaded. Restore it from a backup, or promote another version "
             "(`insightera models promote`)."
         )
-    return _unpickle(data)
 
 
 def _bytes(entry: Version, uri: str) -> bytes:

@@ -23,6 +23,7 @@ from ml.core.turns import turn
 from ml.core.use_case import Build, UseCase
 from ml.engine import BATCH_ROWS, Engine, Frame, Read, literal
 from ml.features import VALIDITY, point_in_time_join, readings
+from ml.features.model_input import Sight
 from ml.lake import prediction_tables
 from ml.tasks.protocol import Task
 
@@ -167,7 +168,10 @@ def _hashed(
     held = [*dict.fromkeys([*task.answer_keys, *task.beside, *chosen.features])]
     own = [("feature_timestamp", STAMP), ("feature_hash", pa.string())]
     schema = lake.compatible(pa.schema([*on.schema(joined, held), *own]))
-    hashed = on.mapped(joined, partial(with_hash, features=chosen.features, schema=schema), schema)
+    digested = partial(
+        with_hash, features=chosen.features, sight=registry.sight(chosen), schema=schema
+    )
+    hashed = on.mapped(joined, digested, schema)
     return hashed if task.together == task.answer_keys else _hashed_together(on, task, hashed)
 
 
@@ -194,9 +198,11 @@ def _hashed_together(on: Engine, task: Task, hashed: Frame) -> Frame:
     )
 
 
-def with_hash(joined: pa.Table, *, features: Sequence[str], schema: pa.Schema) -> pa.Table:
+def with_hash(
+    joined: pa.Table, *, features: Sequence[str], sight: Sight, schema: pa.Schema
+) -> pa.Table:
     """Of a batch the columns of `schema`: what is there, when the newest was recorded, and the
-    digest of the features as the model reads them.
+    digest of what the model sees of its features.
     """
     from ml.features.model_input import digest
 
@@ -204,7 +210,7 @@ def with_hash(joined: pa.Table, *, features: Sequence[str], schema: pa.Schema) -
     stamps = [joined[name].cast(STAMP) for name in recorded] or [pa.nulls(len(joined), STAMP)]
     return (
         joined.append_column("feature_timestamp", pc.max_element_wise(*stamps))
-        .append_column("feature_hash", digest(joined, features))
+        .append_column("feature_hash", digest(joined, features, sight))
         .select(schema.names)
         .cast(schema)
     )

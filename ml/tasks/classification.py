@@ -13,6 +13,7 @@ from ml.core.errors import InsighteraError
 from ml.core.sql import text
 from ml.core.use_case import is_number
 from ml.engine import Engine, Frame
+from ml.features.model_input import Sight
 from ml.tasks import splits
 from ml.tasks.protocol import Fitted, Judged, Known, Numbers, Output, Rows, Task
 from ml.tasks.splits import Hashes, Indices, Split
@@ -134,6 +135,11 @@ class Classification(Task):
         with one_thread():
             found = np.asarray(model.predict_proba(frame)[:, 1], dtype=np.float64)
         return {"probability": np.clip(found.round(DECIMALS), 0.0, 1.0)}
+
+    def sight(self, model: Any) -> Sight:
+        from ml.tasks import sight
+
+        return sight.of(model)
 
     def measure(self, truth: NDArray[Any], answers: Numbers) -> dict[str, float]:
         from ml.tasks import evaluation

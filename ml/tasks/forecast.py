@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ml.core.errors import InsighteraError
 from ml.core.use_case import is_number
 from ml.engine import Engine, Frame
+from ml.features.model_input import Sight
 from ml.tasks import splits
 from ml.tasks.conformal import TOTAL_TERMS
 from ml.tasks.protocol import Fitted, Judged, Known, Numbers, Output, Rows, Task
@@ -217,6 +218,16 @@ class Forecast(Task):
         found = model.intervals(frame)
         rounded = {name: np.round(values, DECIMALS) for name, values in found.items()}
         return {**rounded, **(model.total_terms(frame) if self.own["totals"] else {})}
+
+    def sight(self, model: Any) -> Sight:
+        """A forecast is a sum with its baselines, and its interval goes by size and horizon: of these
+        every value is seen.
+        """
+        from ml.tasks import sight
+
+        whole = {*self.baseline_columns.values(), model.terms.horizon}
+        told = sight.of(model.pipeline_)
+        return {name: seen for name, seen in told.items() if name not in whole}
 
     def measure(self, truth: NDArray[Any], answers: Numbers) -> dict[str, float]:
         from ml.tasks import forecast_measures

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ml.core.errors import InsighteraError
 from ml.core.use_case import UseCase
 from ml.engine import Engine, Frame
+from ml.features.model_input import Sight
 from ml.tasks.splits import SPLITS, Hashes, Indices, Split, Times
 
 if TYPE_CHECKING:  # most builds train nothing: they start without scikit-learn
@@ -227,6 +228,12 @@ class Task(ABC):
     @abstractmethod
     def answers(self, model: Any, frame: pd.DataFrame) -> Numbers:
         """What `model` says of rows of its features, rounded as it is published."""
+
+    def sight(self, model: Any) -> Sight:  # noqa: ARG002
+        """What `model`'s answers and contributions can tell apart of its features. None of them is other
+        where nothing that is seen is.
+        """
+        return {}
 
     @abstractmethod
     def measure(self, truth: NDArray[Any], answers: Numbers) -> dict[str, float]:

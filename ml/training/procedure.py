@@ -231,6 +231,7 @@ def _registered(
             parameters={"estimator": use_case.estimator, **final.parameters},
             artifacts=_artifacts(Path(folder), text, task, judged, compared, importances),
             tags=tags | ({CAUTION: "; ".join(cautions)} if cautions else {}),
+            sight=task.sight(final.model),
         )
     return decision(
         build,

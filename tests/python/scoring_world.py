@@ -275,7 +275,7 @@ def register_models(folder: Path) -> Path:
     """A store with version 1 (champion) and version 2 (challenger) in `folder`; the SQLite file."""
     from ml import registry
     from ml.features import model_input
-    from ml.tasks import estimators
+    from ml.tasks import estimators, sight
 
     world = World(2000)
     rows = world.connection.sql(
@@ -318,6 +318,7 @@ def register_models(folder: Path) -> Path:
                 parameters={},
                 artifacts=folder / f"notes{version}",
                 tags={},
+                sight=sight.of(model),
             )
     finally:
         for key, value in before.items():

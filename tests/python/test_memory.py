@@ -78,9 +78,7 @@ def test_a_join_reads_the_versions_that_are_asked_for(
 ) -> None:
     asked = {"entity_keys": ["nim"], "timestamp": "cutoff", "known_at": known_at}
     spine, versions = history.table("spine"), history.table("versions")
-    found = point_in_time.point_in_time_join(
-        spine, {"x": versions}, connection=history, **asked
-    )
+    found = point_in_time.point_in_time_join(spine, {"x": versions}, connection=history, **asked)
     assert 20 <= read_rows["feature table 'x'"] <= 2 * len(found)
     whole = {"x": versions.to_arrow_table()}
     assert found.equals(point_in_time.point_in_time_join(spine, whole, **asked))
@@ -174,7 +172,9 @@ def test_what_does_not_fit_is_spilled_and_what_was_killed_is_cleared(
     assert not list(tmp_path.iterdir())
     with memory.connect() as connection:
         connection.execute("set preserve_insertion_order = false")
-        connection.execute("create table held as select hash(i) as h from range(30_000_000) as t (i)")
+        connection.execute(
+            "create table held as select hash(i) as h from range(30_000_000) as t (i)"
+        )
         assert list(tmp_path.iterdir())
         assert connection.execute("select count(*) from held").fetchone() == (30_000_000,)
     assert not list(tmp_path.iterdir())
