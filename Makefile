@@ -13,7 +13,7 @@ PORT ?= 8088
 
 export DBT_PROFILES_DIR := profiles
 
-.PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint lint-rest lint-sql ci docs bench-oulad bench-builds bench-pit bench-scoring bench-engines bench-cluster bench-drift bench-dashboards bench-insights lock clean
+.PHONY: help install install-spark build build-spark dashboards dashboards-pictures test test-fast lint lint-rest lint-sql ci docs bench-oulad bench-builds bench-scale bench-pit bench-scoring bench-engines bench-cluster bench-drift bench-dashboards bench-insights lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/; s/\$$\$$/$$/g' | expand -t 22
@@ -97,6 +97,9 @@ bench-oulad: $(STAMP)  ## dropout model on OULAD against a plain baseline; needs
 
 bench-builds: $(STAMP)  ## whole builds of OULAD: from nothing, and the day after; needs OULAD=<folder>
 	$(BIN)/python -m benchmarks.builds
+
+bench-scale: $(STAMP)  ## an invented university of STUDENTS (20000): from nothing, and the day after
+	$(BIN)/python -m benchmarks.scale --students $(or $(STUDENTS),20000)
 
 bench-pit: $(STAMP)  ## point-in-time join against Polars, pandas and (where it installs) Feast
 	$(BIN)/python benchmarks/pit.py --feast
