@@ -17,7 +17,12 @@ NUMBERS = {
     "retrain": ("max_age_days",),
 }
 # common fields that may be left out, and what stands for them
-MAY_LACK: dict[str, Any] = {"split": "", "known_ahead": (), "join_key_map": {}}
+MAY_LACK: dict[str, Any] = {
+    "split": "",
+    "known_ahead": (),
+    "join_key_map": {},
+    "publish_tolerance": 0,
+}
 TEXTS = ("task", "outcome", "estimator", "output_table", "attributes_from")
 LISTS = ("entity_keys", "features", "mandatory", "excluded", "attributes", "known_ahead")
 NOT_EMPTY = ("entity_keys", "features")
@@ -56,6 +61,7 @@ class UseCase:
     attributes: tuple[str, ...]  # columns of it, carried into the output
     split: str  # one of `ml.tasks.splits.SPLITS`; empty: the task's own
     known_ahead: tuple[str, ...]  # columns of the spine that may be features
+    publish_tolerance: float  # an answer that moves by no more stands as it was published
     # side -> {key of a feature table: column of the spine}: tables that are of a side, not of the
     # entity, are joined once for each side, and `<side>__` stands before their columns
     join_key_map: Mapping[str, Mapping[str, str]]
@@ -91,6 +97,7 @@ class UseCase:
                 "docs/use-cases.md."
             )
         _check_shapes(f"label_{name}: meta.use_case", MAY_LACK | dict(meta))
+        _check_tolerance(f"label_{name}: meta.use_case", meta)
         refused = sorted(set(meta["mandatory"]) & set(protected))
         if refused:
             raise InsighteraError(
@@ -155,6 +162,15 @@ def _check_values(where: str, meta: Mapping[str, Any]) -> None:
             raise InsighteraError(
                 f"{where}.{key} is {meta[key]!r}; it must be a whole number from {least} up."
             )
+
+
+def _check_tolerance(where: str, meta: Mapping[str, Any]) -> None:
+    told = meta.get("publish_tolerance", 0)
+    if not is_number(told) or told < 0:
+        raise InsighteraError(
+            f"{where}.publish_tolerance is {told!r}; it must be a number from 0 up, in the unit of the "
+            "answer."
+        )
 
 
 def is_number(value: Any) -> bool:

@@ -128,8 +128,8 @@ class Spark:
             if value is not None and value != lake.MAIN:
                 reader = reader.option(option, value)
         frame = reader.table(f"{lake.NAMESPACE}.{self.quoted(table)}")
-        for sign, wanted in (("=", choice.get("equal")), ("<=", choice.get("at_most"))):
-            for column, value in (wanted or {}).items():
+        for sign, name in (("=", "equal"), ("<=", "at_most"), (">=", "at_least")):
+            for column, value in (choice.get(name) or {}).items():
                 frame = frame.filter(f"{self.quoted(column)} {sign} {literal(value)}")
         columns = choice.get("columns")
         return frame.select(*columns) if columns else frame

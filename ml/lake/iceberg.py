@@ -223,11 +223,12 @@ def read(
     branch: str | None = None,
     equal: Mapping[str, Any] | None = None,
     at_most: Mapping[str, Any] | None = None,
+    at_least: Mapping[str, Any] | None = None,
     columns: Sequence[str] | None = None,
 ) -> pa.RecordBatchReader:
     """Rows of a snapshot, a branch's head, or (by default) `main`, a batch at a time.
 
-    `equal` and `at_most` (column -> value) filter the rows and skip files and partitions that
+    `equal`, `at_most` and `at_least` (column -> value) filter the rows and skip files and partitions that
     cannot hold any. An empty `main` gives no rows. Raises InsighteraError for an unknown table,
     snapshot or branch, naming those that exist.
     """
@@ -239,6 +240,8 @@ def read(
         wanted = door.And(wanted, door.EqualTo(column, _literal(value)))
     for column, value in (at_most or {}).items():
         wanted = door.And(wanted, door.LessThanOrEqual(column, _literal(value)))
+    for column, value in (at_least or {}).items():
+        wanted = door.And(wanted, door.GreaterThanOrEqual(column, _literal(value)))
     current = _load(table)
     main = current.current_snapshot()
     if branch is not None and branch != MAIN:

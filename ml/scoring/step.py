@@ -7,6 +7,7 @@ about, attributes, the task's own outputs, then where the row came from.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,9 @@ from ml.lake import prediction_tables
 from ml.tasks.protocol import Task
 
 FACTORS = 5
+STANDS = timedelta(days=30)  # how long an answer may stand; older ones are not even read
+WITHIN = ("value", "lower", "upper")  # roles of what may move within the tolerance
+DERIVED = ("score", "target")  # roles of what follows from others, or names the answer
 STAMP = pa.timestamp("us")
 RECORDED = "__recorded"  # ends the names of columns that say when what is read was recorded
 
@@ -100,10 +104,17 @@ def score(
             rows = task.bounded(on, rows, population)
             written = _write(on, run, task, rows, chosen, main)
         branch = prediction_tables.audit_branch(run)
+        if not written:
+            lake.drop_branch(table, branch)
+            print(
+                f"{name}: what was published of {population:,} entities stands; {due:,} were computed "
+                f"anew (version {chosen.version})."
+            )
+            return schema.empty_table()
         print(
             f"{name}: {written:,} of {population:,} entities scored by version {chosen.version} "
-            f"({kind}) into branch {branch} of {lake.NAMESPACE}.{table}. To read it: insightera "
-            f"predictions show {name} --branch {branch}"
+            f"({kind}, {due:,} computed) into branch {branch} of {lake.NAMESPACE}.{table}. To read it: "
+            f"insightera predictions show {name} --branch {branch}"
         )
         own = {"run_id": run.run_id, "prediction_date": run.as_of.date()}
         return on.answer(on.read(table, branch=branch, equal=own))
@@ -262,7 +273,8 @@ def _pending(
     main: int | None,
 ) -> tuple[Frame, Frame]:
     """Those whose latest prediction is not of these features by this model, with their attributes
-    (`attribute_1`, ..., as `told`); and everyone's latest prediction.
+    (`attribute_1`, ..., as `told`) and what it published of them (`was_<column>`, NULL where that was
+    not within `STANDS`); and everyone's latest prediction.
     """
     keys = on.quoted(*task.together)
     # `feature_hash`: empty where another version made the prediction, which then counts for nothing.
@@ -295,19 +307,22 @@ def _pending(
         f", {tables[str(by)]}.{on.quoted(column)} as attribute_{number}"
         for number, (_, column, by) in enumerate(told, start=1)
     )
+    standing = "".join(f", published.{on.quoted(f'was_{column}')}" for column in _compared(task))
     pending = on.kept(
         f"""
-        select hashed.*{shown}
+        select hashed.*{shown}{standing}
         from hashed
         -- a left join and a filter: an anti join on more than equality is a nested loop in DuckDB
         left join latest on {_same(on, {key: key for key in task.together}, "latest")}
         {joins}
+        left join published on {_same(on, {key: key for key in task.answer_keys}, "published")}
         where not coalesce(latest.already, false)
             and latest.feature_hash is distinct from hashed.feature_hash
         order by {", ".join(f"hashed.{on.quoted(key)}" for key in task.answer_keys)}
         """,  # noqa: S608
         hashed=hashed,
         latest=latest,
+        published=_published(on, task, run, chosen, main),
         **dict.fromkeys(tables.values(), attributes),
     )
     return pending, latest
@@ -343,6 +358,71 @@ def _scored_before(on: Engine, task: Task, run: Build, main: int | None) -> Fram
         return pa.schema([*names, ("prediction_timestamp", STAMP)]).empty_table()
     at_most = {"prediction_timestamp": run.as_of}
     return on.read(task.use_case.output_table, snapshot=main, columns=columns, at_most=at_most)
+
+
+def _compared(task: Task) -> list[str]:
+    """The columns by which an answer has moved, the factors last; none where answers are made together:
+    then all of them are written.
+    """
+    if task.together != task.answer_keys:
+        return []
+    own = [output.name for output in task.outputs() if output.role not in DERIVED]
+    return [*own, "contributing_factors"]
+
+
+def _published(
+    on: Engine, task: Task, run: Build, chosen: registry.Version, main: int | None
+) -> Frame:
+    """Each answer as the version published it last, `was_<column>`, where that was within `STANDS`."""
+    compared, keys = _compared(task), list(task.answer_keys)
+    table = task.use_case.output_table
+    if main is None or not compared or not {*compared} <= {*lake.schema(table).names}:
+        kinds = {output.name: output.type for output in task.outputs()}
+        names = [(key, pa.string()) for key in keys]
+        names += [(f"was_{column}", kinds.get(column, pa.string())) for column in compared]
+        return pa.schema(names).empty_table()
+    rows = on.read(
+        table,
+        snapshot=main,
+        columns=[*keys, *compared, "prediction_timestamp", "model_version"],
+        at_most={"prediction_timestamp": run.as_of},
+        at_least={"prediction_timestamp": run.as_of - STANDS},
+    )
+    was = ", ".join(f"{on.quoted(c)} as {on.quoted(f'was_{c}')}" for c in compared)
+    return on.sql(
+        f"select {on.quoted(*keys)}, {was} from answers where model_version = $version",  # noqa: S608
+        {"version": chosen.version},
+        answers=on.latest(rows, keys, prediction_tables.LATEST),
+    )
+
+
+def moved(found: pa.Table, batch: pa.Table, task: Task) -> NDArray[np.bool_]:
+    """Which answers are others than those published before (`was_<column>` of the batch): by more than
+    the tolerance, in category, flag or words, or led by other factors.
+    """
+    compared = _compared(task)
+    if not compared:
+        return np.ones(len(found), dtype=bool)
+    roles = {output.name: output.role for output in task.outputs()}
+    stands = np.ones(len(found), dtype=bool)
+    for column in compared[:-1]:
+        new, old = found[column], batch[f"was_{column}"].cast(found[column].type)
+        if roles[column] in WITHIN:
+            same = pc.less_equal(pc.abs(pc.subtract(new, old)), task.use_case.publish_tolerance)
+        else:
+            same = pc.if_else(pc.is_null(new), pc.is_null(old), pc.equal(new, old))
+        stands &= pc.fill_null(same, False).to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(stands).tolist():
+        old = batch["was_contributing_factors"][row].as_py()
+        stands[row] = old is not None and leading(old) == leading(
+            found["contributing_factors"][row].as_py()
+        )
+    return ~stands
+
+
+def leading(factors: str) -> set[tuple[str, bool]]:
+    """The features that lead an answer (JSON), and whether each raises it."""
+    return {(told["feature"], told["contribution"] > 0) for told in json.loads(factors)}
 
 
 def _write(
@@ -390,7 +470,8 @@ def predicted(
     values: Mapping[str, Any],
     schema: pa.Schema,
 ) -> pa.Table:
-    """Prediction rows of one batch of what is pending, with the columns of `schema`.
+    """Prediction rows of one batch of what is pending, with the columns of `schema`, but for answers that
+    stand as they were published.
 
     `champion`: what `Engine.shared` made of a registered model. `attributes`: what the batch's
     `attribute_1`, ... are called. `values`: of every row.
@@ -412,7 +493,8 @@ def predicted(
     query = _output_sql(task, batch.schema, model, attributes, top.shape[1])
     with memory.connect() as work:
         work.register("scored", scored)
-        return work.execute(query, dict(values)).to_arrow_table().cast(schema)
+        found = work.execute(query, dict(values)).to_arrow_table().cast(schema)
+    return found.filter(pa.array(moved(found, batch, task)))
 
 
 def strongest(

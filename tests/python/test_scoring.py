@@ -137,7 +137,7 @@ def test_only_what_changed_is_scored_and_as_a_full_run_would(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World()
-    world.run(FIRST, "run-1")
+    first = {row["nim"]: row for row in world.run(FIRST, "run-1").to_pylist()}
     changed = world.score(LATER, "run-2").sort_by("nim")
     before, after = current_features(world, FIRST), current_features(world, LATER)
     differs = [
@@ -146,7 +146,9 @@ def test_only_what_changed_is_scored_and_as_a_full_run_would(
         if {**old, "newest": 0} != {**new, "newest": 0}
     ]
     assert 0 < len(differs) < len(before) / 5
-    assert changed["nim"].to_pylist() == differs
+    written = changed["nim"].to_pylist()
+    assert set(written) <= set(differs)
+    assert len(written) > len(differs) / 2
     assert set(changed["inference_type"].to_pylist()) == {"incremental"}
 
     copy_store(tmp_path / "other")
@@ -155,6 +157,8 @@ def test_only_what_changed_is_scored_and_as_a_full_run_would(
     assert len(full) == len(after)
     for row in changed.to_pylist():
         assert row == {**full[row["nim"]], "inference_type": "incremental"}
+    for nim in set(full) - set(written):  # unchanged, or to the same answer
+        assert first[nim]["dropout_probability"] == full[nim]["dropout_probability"]
 
 
 @pytest.mark.usefixtures("home")

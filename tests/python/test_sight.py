@@ -1,7 +1,7 @@
 """What a model cannot tell apart is not scored again, and full scoring would say the same of it."""
 
 import json
-from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import scoring_world
 from scoring_world import FIRST, LATER, copy_store, use_home
 from sklearn.calibration import CalibratedClassifierCV
 from task_worlds import WORLDS, store
 
 from ml import engine, lake, registry, tasks
 from ml.core.errors import InsighteraError
-from ml.core.use_case import Build
+from ml.core.use_case import Build, UseCase
 from ml.features import model_input
+from ml.publishing import predictions
 from ml.scoring import step
 from ml.tasks import estimators, sight
 from ml.tasks.protocol import Task
@@ -94,19 +96,29 @@ def test_where_nothing_is_seen_to_differ_every_answer_is_the_same(
     assert digests.nunique() > 1
 
 
-def published(rows: pa.Table, case: Task) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    """Each answer as it stands: outputs and digest; the factors without their values."""
+def published(rows: pa.Table, case: Task) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Each answer as it stands: outputs, and which features lead it."""
     names = [output.name for output in case.outputs()]
     return {
         tuple(row[key] for key in case.answer_keys): {
-            **{name: row[name] for name in (*names, "feature_hash", "model_version")},
-            "factors": [
-                (told["feature"], told["contribution"])
-                for told in json.loads(row["contributing_factors"])
-            ],
+            **{name: row[name] for name in (*names, "model_version")},
+            "factors": step.leading(row["contributing_factors"]),
         }
         for row in rows.to_pylist()
     }
+
+
+def standing(
+    first: pa.Table, scored: pa.Table, case: Task
+) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """What holds of each after a second run; answers that are made at once are all made anew."""
+    new = {tuple(row[key] for key in case.together) for row in scored.to_pylist()}
+    kept = {
+        key: told
+        for key, told in published(first, case).items()
+        if key[: len(case.together)] not in new
+    }
+    return kept | published(scored, case)
 
 
 @each_task
@@ -121,21 +133,61 @@ def test_what_stands_is_what_a_full_scoring_says(
     world.connection.execute(f"update {table} set {column} = {column} + {step_}")
     scored = world.score(LATER, "run-2")
     world.publish(LATER, "run-2", scored)
-    new = {tuple(row[key] for key in case.together) for row in scored.to_pylist()}
-    kept = {
-        key: told
-        for key, told in published(first, case).items()
-        if key[: len(case.together)] not in new  # whose answers are made at once are all made anew
-    }
-    standing = kept | published(scored, case)
     asked(task, tmp_path / "anew", monkeypatch)
     full = world.score(LATER, "run-2")
-    assert standing == published(full, case)
+    assert standing(first, scored, case) == published(full, case)
     assert len(full) == len(first)
     if task in TREES:
         assert 0 < len(scored) < len(full) / 2
     else:
         assert len(scored) == len(full)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.02, 0.3])
+def test_what_is_published_stays_within_the_tolerance_of_a_full_scoring(
+    tolerance: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Day after day each student's features move a little: what stands is held against what was
+    published, not against yesterday, so that small moves do not add up.
+    """
+    monkeypatch.setitem(scoring_world.META, "publish_tolerance", tolerance)
+    world = asked("classification", tmp_path / "daily", monkeypatch, 100)
+    case = of(world)
+    world.run(FIRST, "run-0")
+    written = []
+    for day in range(1, 5):
+        as_of = LATER + timedelta(days=7 * (day - 1))
+        world.connection.execute(
+            f"""
+            insert into label select nim, timestamp '{as_of}', null from dim
+            where timestamp '{as_of}' not in (select cutoff from label);
+            update academic set gpa_cumulative = gpa_cumulative + 0.03
+            """
+        )
+        world.run(as_of, f"run-{day}")
+        written.append(rows_of(world, f"run-{day}"))
+        now = published(predictions.show(world.table, as_of=str(as_of)), case)
+        use_home(tmp_path / f"anew-{day}", monkeypatch)
+        copy_store(tmp_path / f"anew-{day}", store("classification"))
+        full = published(world.score(as_of, "full"), case)
+        use_home(tmp_path / "daily", monkeypatch)
+        assert now.keys() == full.keys()
+        for key, told in full.items():
+            assert abs(now[key]["dropout_probability"] - told["dropout_probability"]) <= tolerance
+            for name in ("risk_category", "predicted_dropout", "factors"):
+                assert now[key][name] == told[name]
+    assert (sum(written) < 60) == (tolerance > 0), written
+
+
+def rows_of(world: Any, run_id: str) -> int:
+    """How many rows a run published."""
+    return lake.read_table(world.table, equal={"run_id": run_id}).num_rows
+
+
+@pytest.mark.parametrize("told", [-0.1, "little", True, float("nan")])
+def test_a_tolerance_that_is_none_is_said_so(told: Any) -> None:
+    with pytest.raises(InsighteraError, match=r"publish_tolerance is .*a number from 0 up"):
+        UseCase.of("x", scoring_world.META | {"publish_tolerance": told}, ())
 
 
 def test_a_model_that_is_no_lone_tree_sees_every_value() -> None:
