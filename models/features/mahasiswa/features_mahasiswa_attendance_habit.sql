@@ -75,9 +75,6 @@ pairs as (
     select
         meetings.nim,
         meetings.hari,
-        meetings.kode_mk,
-        meetings.semester,
-        meetings.pertemuan_ke,
         classmates.nim as partner
     from meetings
     inner join classmates
@@ -92,13 +89,63 @@ pairs as (
         and classmates.is_present
 ),
 
+-- who was there in a minute: of one alone, the first is the last
+class_minutes as (
+    select
+        classmates.kode_mk,
+        classmates.semester,
+        classmates.pertemuan_ke,
+        classmates.menit,
+        min(classmates.nim) as first_nim,
+        max(classmates.nim) as last_nim
+    from classmates
+    where classmates.is_present
+    group by classmates.kode_mk, classmates.semester, classmates.pertemuan_ke, classmates.menit
+),
+
 paired as (
     select
+        meetings.nim,
+        meetings.hari,
+        count(*) as bersama
+    from meetings
+    inner join class_minutes
+        on
+            meetings.kode_mk = class_minutes.kode_mk
+            and meetings.semester = class_minutes.semester
+            and meetings.pertemuan_ke = class_minutes.pertemuan_ke
+            and meetings.menit = class_minutes.menit
+    where
+        meetings.is_present
+        and (meetings.nim <> class_minutes.first_nim or meetings.nim <> class_minutes.last_nim)
+    group by meetings.nim, meetings.hari
+),
+
+-- One meeting with somebody says nothing of a day but that there was one: only those who meet again within the window
+-- are counted day by day. In a great class they are few among all who ever came in the same minute.
+met_again as (
+    select
         pairs.nim,
+        pairs.partner,
         pairs.hari,
-        count(distinct pairs.kode_mk || '|' || pairs.semester || '|' || cast(pairs.pertemuan_ke as string)) as bersama
+        lag(pairs.hari) over (
+            partition by pairs.nim, pairs.partner
+            order by pairs.hari
+        ) as previous_hari,
+        lead(pairs.hari) over (
+            partition by pairs.nim, pairs.partner
+            order by pairs.hari
+        ) as next_hari
     from pairs
-    group by pairs.nim, pairs.hari
+),
+
+repeated as (
+    select
+        met_again.nim,
+        met_again.partner,
+        met_again.hari
+    from met_again
+    where met_again.hari - met_again.previous_hari < 14 or met_again.next_hari - met_again.hari < 14
 ),
 
 own_days as (
@@ -140,15 +187,15 @@ partners as (
     select
         instants.nim,
         instants.hari as valid_hari,
-        pairs.partner,
+        repeated.partner,
         count(*) as bersama
     from instants
-    inner join pairs
+    inner join repeated
         on
-            instants.nim = pairs.nim
-            and instants.hari > pairs.hari
-            and instants.hari <= pairs.hari + 14
-    group by instants.nim, instants.hari, pairs.partner
+            instants.nim = repeated.nim
+            and instants.hari > repeated.hari
+            and instants.hari <= repeated.hari + 14
+    group by instants.nim, instants.hari, repeated.partner
 ),
 
 closest as (
@@ -225,7 +272,12 @@ final as (
         cast(windowed.terlambat as double) / nullif(windowed.hadir, 0)
         - cast(windowed.terlambat_sebelumnya as double) / nullif(windowed.hadir_sebelumnya, 0) as late_change,
         cast(windowed.bersama as double) / nullif(windowed.hadir, 0) as same_minute_share_14d,
-        cast(case when windowed.hadir > 0 then coalesce(closest.bersama, 0) end as integer) as same_minute_partner_14d,
+        cast(
+            case
+                when windowed.hadir > 0
+                    then greatest(coalesce(closest.bersama, 0), case when windowed.bersama > 0 then 1 else 0 end)
+            end as integer
+        ) as same_minute_partner_14d,
         cast(windowed.jam as double) as record_lag_hours_14d,
         {{ day_start('windowed.hari') }} as valid_from,
         windowed.feature_timestamp,
