@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from typer.testing import CliRunner
 
@@ -189,11 +191,41 @@ def test_unknown_use_cases_and_states_are_named() -> None:
     assert reviews.detected(CASE, "confirmed").num_rows == 0
 
 
-def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("ml.cli.anomalies.console.width", 80, raising=False)
-    done = CliRunner().invoke(main.app, ["anomalies", *arguments], env={"COLUMNS": "80"})
+def insightera(*arguments: str) -> str:
+    done = CliRunner().invoke(main.app, arguments, env={"COLUMNS": "80"})
     assert done.exit_code == 0, done.output
     return done.output
+
+
+def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr("ml.cli.anomalies.console.width", 80, raising=False)
+    return insightera("anomalies", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("call", "key"),
+    [
+        (("anomalies", "list"), "anomaly_id"),
+        (("anomalies", "show", ONE), "anomaly_id"),
+        (("use-cases", "list"), "name"),
+    ],
+)
+def test_what_a_machine_gets_is_what_a_file_holds(
+    call: tuple[str, ...], key: str, tmp_path: Path
+) -> None:
+    reviews.resolve(ONE, "confirmed", "was ill")
+    rows = json.loads(insightera(*call, "--format", "json"))
+    assert rows
+    assert insightera(*call, "--out", "-") == insightera(*call, "--format", "csv")
+    read = {
+        "json": lambda path: json.loads(path.read_text()),
+        "csv": lambda path: pyarrow.csv.read_csv(path).to_pylist(),
+        "parquet": lambda path: pyarrow.parquet.read_table(path).to_pylist(),
+    }
+    for ending, of in read.items():
+        out = tmp_path / f"rows.{ending}"
+        assert f"{len(rows)} rows written to {out}" in insightera(*call, "--out", str(out))
+        assert [row[key] for row in of(out)] == [row[key] for row in rows]
 
 
 def test_the_command_line_lists_shows_and_resolves(
