@@ -67,9 +67,10 @@ class Anomaly(Task):
 
     def check_grid(self, grid: Sequence[Mapping[str, Any]]) -> None:
         from ml.tasks import detecting
+        from ml.tasks.estimators import EstimatorError
 
         if len(grid) > 1:
-            raise InsighteraError(
+            raise EstimatorError(
                 f"the grid has {len(grid)} points, and without a label nothing can choose among "
                 "them. Leave one."
             )

@@ -24,7 +24,7 @@ from ml.core.sql import text
 from ml.core.use_case import is_number
 from ml.engine.protocol import key_text
 from ml.tasks.anomaly import PERIODS
-from ml.tasks.estimators import SEED, as_floats, as_strings
+from ml.tasks.estimators import SEED, EstimatorError, as_floats, as_strings, fit
 from ml.tasks.splits import Hashes, TooLittleDataError, judges, mixed
 
 ALLOWED = (
@@ -78,12 +78,12 @@ class Factor:
 def estimator(path: str, **parameters: Any) -> Any:
     """The outlier detector at the dotted path, its seed constant.
 
-    Raises InsighteraError for a path off the allow-list, one that is not installed, one without a
+    Raises EstimatorError for a path off the allow-list, one that is not installed, one without a
     decision about new rows, or a parameter that it does not know.
     """
     module, _, name = path.rpartition(".")
     if not path.startswith(ALLOWED):
-        raise InsighteraError(
+        raise EstimatorError(
             f"Detector {path!r} is not allowed. Use one whose path starts with "
             f"{' or '.join(ALLOWED)}."
         )
@@ -91,13 +91,16 @@ def estimator(path: str, **parameters: Any) -> Any:
         kind = getattr(import_module(module), name)
         known = kind().get_params()
     except (ImportError, AttributeError, TypeError) as error:
-        raise InsighteraError(f"No outlier detector {path!r}: {error}.") from error
+        raise EstimatorError(f"No outlier detector {path!r}: {error}.") from error
     unknown = sorted(set(parameters) - set(known))
     if unknown:
-        raise InsighteraError(f"{path} has no parameters {unknown}. It has {sorted(known)}.")
-    made = kind(**{key: value for key, value in DEFAULTS.items() if key in known} | parameters)
+        raise EstimatorError(f"{path} has no parameters {unknown}. It has {sorted(known)}.")
+    try:
+        made = kind(**{key: value for key, value in DEFAULTS.items() if key in known} | parameters)
+    except (TypeError, ValueError) as error:  # scikit-learn's wait for `fit`, PyOD's do not
+        raise EstimatorError(f"{path}: {error}") from error
     if not hasattr(made, "decision_function" if _is_pyod(path) else "score_samples"):
-        raise InsighteraError(f"{path} says nothing of new rows. Choose a detector that does.")
+        raise EstimatorError(f"{path} says nothing of new rows. Choose a detector that does.")
     return made
 
 
@@ -152,7 +155,7 @@ class Detector:
         self.columns_ = Columns(self.kinds).fit(learned)
         own = {"max_samples": min(TREE_ROWS, len(learned))} if _is_forest(self.path) else {}
         self.estimator_ = estimator(self.path, **(own | self.parameters))
-        self.estimator_.fit(self.columns_.transform(learned))
+        fit(self.estimator_, self.columns_.transform(learned))
         self.calibration_ = np.sort(self._outlyingness(self.columns_.transform(held)))
         self.calibration_robust_ = np.sort(self.columns_.robust_z(held))
         return self

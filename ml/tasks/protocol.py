@@ -3,7 +3,8 @@ nothing else, and never which kind it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -192,17 +193,25 @@ class Task(ABC):
         """What only scikit-learn can tell: the estimator and its grid."""
         from sklearn.model_selection import ParameterGrid
 
-        grid = list(ParameterGrid(dict(self.use_case.grid)))
+        with self.naming_grid():
+            self.check_grid(list(ParameterGrid(dict(self.use_case.grid))))
+
+    @contextmanager
+    def naming_grid(self) -> Iterator[None]:
+        """What an estimator refuses in here becomes one message with the fields that asked for it."""
+        from ml.tasks.estimators import EstimatorError
+
         try:
-            self.check_grid(grid)
-        except InsighteraError as error:
+            yield
+        except EstimatorError as error:
+            case = self.use_case
             raise InsighteraError(
-                f"{self.use_case.where}.estimator or its grid: {error}"
+                f"{case.where}.estimator or its grid ({case.estimator} with {dict(case.grid)}): {error}"
             ) from error
 
     @abstractmethod
     def check_grid(self, grid: Sequence[Mapping[str, Any]]) -> None:
-        """Whether the task can use the estimator at each point of the grid."""
+        """Whether the task can use the estimator at each point of the grid. Raises EstimatorError."""
 
     @abstractmethod
     def outputs(self) -> tuple[Output, ...]:

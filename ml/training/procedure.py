@@ -82,7 +82,8 @@ def train(
             if not len(rows):
                 raise TooLittleDataError(_nothing_matured(task, build.as_of))
             split = task.split(rows)
-            return _trained(Step(build, task, features, on, connection, before), rows, split)
+            with task.naming_grid():
+                return _trained(Step(build, task, features, on, connection, before), rows, split)
     except TooLittleDataError as reason:
         return decision(build, use_case, f"not trained: {reason}")
 
