@@ -10,6 +10,7 @@ from typing import Any
 
 from ml.core.errors import InsighteraError
 from ml.core.frames import to_arrow
+from ml.core.words import Labels, label_of
 
 POLICIES = ("auto", "always", "never")
 NUMBERS = {
@@ -60,6 +61,7 @@ class UseCase:
     # entity, are joined once for each side, and `<side>__` stands before their columns
     join_key_map: Mapping[str, Mapping[str, str]]
     own: Mapping[str, Any]  # fields of the task
+    column_labels: Labels = field(default_factory=dict, repr=False)  # of its tables and its rows
 
     @property
     def where(self) -> str:
@@ -80,10 +82,22 @@ class UseCase:
         sides = (tuple(keys.values()) for keys in self.join_key_map.values())
         return tuple(columns for columns in sides if set(columns) <= set(self.entity_keys))
 
+    def words(self, column: str) -> tuple[str, str]:
+        """Label and unit of a feature, whatever the join put before its name."""
+        return label_of(column, self.column_labels)
+
     @classmethod
-    def of(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
-        """Check `meta` (a mapping as YAML gives it) and the policy's protected attributes."""
-        common = set(cls.__dataclass_fields__) - {"name", "protected", "own"}
+    def of(
+        cls,
+        name: str,
+        meta: Mapping[str, Any],
+        protected: tuple[str, ...],
+        column_labels: Labels | None = None,
+    ) -> "UseCase":
+        """Check `meta` (a mapping as YAML gives it) and the policy's protected attributes; of
+        `column_labels` those of its tables and its rows are kept.
+        """
+        common = set(cls.__dataclass_fields__) - {"name", "protected", "own", "column_labels"}
         missing = sorted(common - set(MAY_LACK) - set(meta))
         if missing:
             raise InsighteraError(
@@ -103,7 +117,9 @@ class UseCase:
             key: tuple(value) if isinstance(value, list) else value for key, value in shared.items()
         }
         own = {key: value for key, value in meta.items() if key not in common}
-        return cls(name=name, protected=protected, own=own, **lists)
+        said, models = column_labels or {}, (f"label_{name}", *lists["features"])
+        held = {model: said[model] for model in models if model in said}
+        return cls(name=name, protected=protected, own=own, column_labels=held, **lists)
 
 
 def _check_shapes(where: str, meta: Mapping[str, Any]) -> None:
@@ -170,6 +186,7 @@ class Build:
     run_id: str  # dbt's invocation id
     use_cases: Mapping[str, Mapping[str, Any]] = field(repr=False)
     protected: tuple[str, ...]
+    column_labels: Labels = field(default_factory=dict, repr=False)  # no version depends on them
 
     @classmethod
     def read(cls, relation: Any) -> "Build":
@@ -181,12 +198,15 @@ class Build:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Build":
-        """From `as_of` (datetime), `run_id`, `use_cases` (JSON object), `protected` (JSON list)."""
+        """From `as_of` (datetime), `run_id`, `use_cases` (JSON object), `protected` (JSON list), and
+        `column_labels` (JSON object), which may be left out.
+        """
         return cls(
             as_of=row["as_of"],
             run_id=row["run_id"],
             use_cases=json.loads(row["use_cases"]),
             protected=tuple(json.loads(row["protected"])),
+            column_labels=json.loads(row.get("column_labels") or "{}"),
         )
 
     def use_case(self, name: str) -> UseCase:
@@ -196,4 +216,4 @@ class Build:
                 f"No use case {name!r}: models/labels/label_{name}.yml has no `meta.use_case`. "
                 f"Known: {', '.join(sorted(self.use_cases)) or 'none'}."
             )
-        return UseCase.of(name, self.use_cases[name], self.protected)
+        return UseCase.of(name, self.use_cases[name], self.protected, self.column_labels)

@@ -141,7 +141,9 @@ class Anomaly(Task):
 
     def answers(self, model: Any, frame: pd.DataFrame) -> Numbers:
         found = dict(model.answers(frame))
-        types, reasons = model.words(frame, found["flagged"] > 0, self.own["types"])
+        types, reasons = model.words(
+            frame, found["flagged"] > 0, self.own["types"], self.use_case.words
+        )
         found["type"] = np.array(types, dtype=object)
         found["explanation"] = np.array(reasons, dtype=object)
         return found
@@ -187,7 +189,7 @@ class Anomaly(Task):
             say.score_section(share, self.own["severities"]),
             say.expectation_section(periods, share, self.own["period"]),
             say.planted_section({**measures, **compared}, compared),
-            say.usual_section(columns, model.usual()),
+            say.usual_section(columns, model.usual(), self.use_case.words),
         ]
 
     def bounded(self, on: Engine, rows: Frame, population: int) -> Frame:

@@ -4,7 +4,7 @@ Without truth and without reviews nothing says whether what is flagged is worth 
 then says just that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from ml.core.words import value, with_unit
 from ml.tasks.evaluation import wilson
 from ml.tasks.markdown import table
 
@@ -235,21 +236,20 @@ def reviews_section(reviews: Reviewed) -> str:
 def usual_section(
     features: Sequence[str],
     usual: Mapping[str, Sequence[float | None]],
-    labels: Mapping[str, str] | None = None,
+    words: Callable[[str], tuple[str, str]],
 ) -> str:
-    """Each feature's usual range: from the 5th to the 95th percentile of what was learned from."""
-    rows = [
-        ((labels or {}).get(name, name), _figure(low), _figure(high))
-        for name, low, high in zip(features, usual["usual_low"], usual["usual_high"], strict=True)
-    ]
+    """Each feature's usual range: from the 5th to the 95th percentile of what was learned from.
+    `words` gives a feature's label and unit.
+    """
+    rows = []
+    for name, *ends in zip(features, usual["usual_low"], usual["usual_high"], strict=True):
+        label, unit = words(name)
+        said = ["-" if end is None else value(end, unit) for end in ends]
+        rows.append((with_unit(label, unit, "{} ({})"), *said))
     return (
         "## What is usual\n\nNine of ten rows of the past lie between these. A category has no "
         "range: it is unusual by being rare.\n\n" + table(("feature", "usually from", "to"), rows)
     )
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.4g}"
 
 
 def _day(instant: np.datetime64) -> str:

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from ml.core import words as in_words
 from ml.core.errors import InsighteraError
 from ml.core.sql import text
 from ml.core.use_case import is_number
@@ -433,9 +434,9 @@ def unreached(severities: Mapping[str, float], flagged_share: float) -> list[str
 
 
 def explanation(factors: Sequence[Factor], words: Words | None = None) -> str:
-    """A row's factors as a sentence: `Attendance, 7 days: 10 %; usually 75 % to 100 %`.
+    """A row's factors as a sentence: `Attendance, 7 days: 10 % (usually 75 to 100 %)`.
 
-    `words` gives a feature's label and unit; a `share` is said in percent.
+    `words` gives a feature's label and unit; without it, it is called by its name.
     """
     moving = [factor for factor in factors if factor.contribution > 0]
     outside = [factor for factor in moving if factor.is_outside][:SAID]
@@ -475,27 +476,15 @@ def anomaly_id_sql(
 
 
 def _said(factor: Factor, words: Words | None) -> str:
-    label, unit = words(factor.feature) if words else (factor.feature.replace("_", " "), "")
-    value = _number(factor.value, unit)
+    label, unit = words(factor.feature) if words else in_words.label_of(factor.feature, {})
+    said = in_words.value(factor.value, unit)
+    if factor.value is None:
+        said = f"{label}: {said}"
+    else:
+        said = f"{label}: {in_words.with_unit(said, unit)}"
     if factor.usual_low is None or factor.usual_high is None:
-        return (
-            f"{label}: {value}, which is rare" if factor.value is not None else f"{label}: {value}"
-        )
-    low, high = _number(factor.usual_low, unit), _number(factor.usual_high, unit)
-    return f"{label}: {value}; usually {low if low == high else f'{low} to {high}'}"
-
-
-def _number(value: Any, unit: str) -> str:
-    if value is None:
-        return "not recorded"
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value
-    number = float(value)
-    if unit == "share":
-        return f"{100 * number:.0f} %"
-    return f"{number:,.0f}" if number == round(number) else f"{number:,.2f}"
+        return said if factor.value is None else f"{said}, which is rare"
+    return f"{said} (usually {in_words.between(factor.usual_low, factor.usual_high, unit)})"
 
 
 def _rarity(column: pd.Series) -> dict[str, float]:

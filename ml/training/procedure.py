@@ -274,7 +274,10 @@ def _artifacts(
     files = folder / "artifacts"
     files.mkdir()
     (files / "model_card.md").write_text(text, encoding="utf-8")
-    ordered = sorted(importances.items(), key=lambda item: item[1])
+    said = {name: task.use_case.words(name)[0] for name in importances}
+    ordered = [
+        (said[name], value) for name, value in sorted(importances.items(), key=lambda item: item[1])
+    ]
     shown = bars(ordered, task.importance.format(metric=task.metric))
     for name, picture in {**task.pictures(judged), "importances.png": shown}.items():
         (files / name).write_bytes(picture)

@@ -21,7 +21,7 @@ from ml.publishing import anomaly_reviews as reviews
 
 TABLE = "attendance_anomalies"
 CASE = "attendance_anomaly"
-WHY = "Attendance, 7 days: 10 %; usually 75 % to 100 %"
+WHY = "Attendance, 7 days: 10 % (usually 75 to 100 %)"
 ONE, TWO, QUIET = "1a" * 16, "2b" * 16, "3c" * 16
 SCHEMA = pa.schema(
     [

@@ -143,8 +143,8 @@ def test_the_column_that_stands_out_leads(detector: Detector) -> None:
         (factor.contribution for factor in first), reverse=True
     )
     said = detecting.explanation(first, lambda name: WORDS.get(name, (name, "")))
-    assert said.startswith("Attendance, 7 days: 10 %; usually 78 % to 100 %")
-    assert detecting.explanation(second).startswith("clicks: 900; usually ")
+    assert said.startswith("Attendance, 7 days: 10 % (usually 78 to 100 %)")
+    assert detecting.explanation(second).startswith("clicks: 900 (usually ")
     assert "jalur: unheard of, which is rare" in detecting.explanation(third)
 
 
@@ -155,21 +155,21 @@ def test_only_what_is_flagged_is_put_in_words(detector: Detector) -> None:
     assert kinds == [None, "absence"]
     assert reasons[0] is None
     assert reasons[1] is not None
-    assert reasons[1].startswith("attendance: 0.10; usually 0.7")
+    assert reasons[1].startswith("attendance: 0.10 (usually 0.7")
     assert detector.words(rows, flagged * 0) == ([None, None], [None, None])
 
 
 def test_what_stands_out_only_together_is_said_so() -> None:
     within = [Factor("a", 1.0, 0.0, 2.0, 0.5), Factor("b", 3.0, 0.0, 4.0, 0.4)]
     assert detecting.explanation(within) == (
-        "an unusual combination of a: 1; usually 0 to 2; b: 3; usually 0 to 4"
+        "an unusual combination of a: 1 (usually 0 to 2); b: 3 (usually 0 to 4)"
     )
     assert detecting.explanation([Factor("a", 1.0, 0.0, 2.0, 0.0)]) == (
         "nothing alone: an unusual combination"
     )
     missing = Factor("a", None, 0.0, 2.0, 0.5)
     assert not missing.is_outside
-    assert detecting.explanation([missing]) == "a: not recorded; usually 0 to 2"
+    assert detecting.explanation([missing]) == "a: not recorded (usually 0 to 2)"
 
 
 def test_usual_ranges_are_percentiles_of_what_was_learned(detector: Detector) -> None:
@@ -351,9 +351,14 @@ def test_the_card_says_what_to_expect(detector: Detector) -> None:
     assert "75% were confirmed" in many
     own = anomaly_measures.measure(flagged, flagged)
     assert "Not measurable" in anomaly_measures.planted_section(own, own)
-    usual = anomaly_measures.usual_section(detector.features, detector.usual())
+    usual = anomaly_measures.usual_section(
+        detector.features,
+        detector.usual(),
+        lambda name: WORDS.get(name, (name, "hours" if name == "clicks" else "")),
+    )
     assert "| jalur | - | - |" in usual
-    assert "| attendance | 0.7" in usual
+    assert "| Attendance, 7 days | 78 % | 100 % |" in usual
+    assert "| clicks (hours) | " in usual
 
 
 def test_planted_faults_are_found_more_often_than_by_robust_z() -> None:

@@ -29,7 +29,8 @@ final as (
         {{ 'true' if given else 'false' }} as is_as_of_given,
         '{{ invocation_id }}' as run_id,
         {{ text_literal(use_cases_as_json()) }} as use_cases,
-        {{ text_literal(tojson(var('protected_attributes'))) }} as protected
+        {{ text_literal(tojson(var('protected_attributes'))) }} as protected,
+        {{ text_literal(tojson(dict(labelled_columns('features_'), **labelled_columns('label_')))) }} as column_labels
     from newest
 )
 
