@@ -7,7 +7,7 @@ import typer
 
 from ml.cli import screen
 from ml.cli.screen import Column, Format
-from ml.cli.terminal import FormatOption, OutOption, console, given
+from ml.cli.terminal import FormatOption, OutOption, console, given, say
 
 app = typer.Typer(help="Look at anomalies, and say what they were.", no_args_is_help=True)
 SHORT = 8  # characters of an id that a person reads
@@ -38,7 +38,8 @@ def anomalies_list(
     form: FormatOption = Format.table,
 ) -> None:
     """What was flagged: those that nobody has reviewed first, then by score."""
-    from ml.publishing import anomaly_reviews
+    from ml.lake import anomaly_reviews
+    from ml.tasks.rates import reviewed
 
     rows = anomaly_reviews.detected(use_case, status.value)
     if given(rows, out, form):
@@ -64,6 +65,9 @@ def anomalies_list(
         ],
         rows.num_rows,
     )
+    for name in sorted(set(rows["use_case"].to_pylist())):
+        said = reviewed(*anomaly_reviews.counts(name))
+        say(f"{name}: {said.words}.")
 
 
 @app.command("show")
@@ -71,7 +75,7 @@ def anomalies_show(
     anomaly: IdArgument, out: OutOption = None, form: FormatOption = Format.table
 ) -> None:
     """One anomaly, in full, with every review of it."""
-    from ml.publishing import anomaly_reviews
+    from ml.lake import anomaly_reviews
 
     found, reviews = anomaly_reviews.of(anomaly)
     row = found.to_pylist()[0]
@@ -96,7 +100,7 @@ def anomalies_resolve(
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the review.")],
 ) -> None:
     """Say what an anomaly was. The detection stays; a later review supersedes this one."""
-    from ml.publishing import anomaly_reviews
+    from ml.lake import anomaly_reviews
 
     whole = anomaly_reviews.resolve(anomaly, verdict.value, reason)
     console.print(f"{whole[:SHORT]}: {verdict.value.replace('_', ' ')}.", highlight=False)

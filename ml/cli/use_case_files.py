@@ -457,6 +457,12 @@ def _of_all(project: Path, use_cases: Sequence[Declared]) -> dict[str, str]:
             published,
             'monitoring.prediction_history(build=dbt.ref("this_build"), connection=session)',
         ),
+        "python_models/lake/monitor_reviews.py": lambda: _gather(
+            "What people said of anomalies, from the lake.",
+            "monitoring",
+            published,
+            'monitoring.reviews(build=dbt.ref("this_build"))',
+        ),
         "python_models/serving/serve_reports.py": lambda: _serve(project),
     }
     files = {path: head + code() for path, code in gathered.items()}

@@ -79,6 +79,8 @@ class Judged:
     truth: NDArray[Any]
     answers: Numbers
     fitted: Fitted
+    # of what earlier versions flagged: how many people confirmed, how many were false alarms
+    reviews: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)

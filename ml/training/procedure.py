@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ml import engine, lake, registry, tasks
 from ml.core.use_case import Build, UseCase
 from ml.features import model_input
+from ml.lake import anomaly_reviews
 from ml.tasks import estimators, selection
 from ml.tasks.pictures import bars
 from ml.tasks.protocol import Fitted, Judged, Known, Rows, Task
@@ -109,7 +110,7 @@ def _trained(step: Step, rows: Rows, split: Split) -> pa.Table:
         return decision(
             build, use_case, f"already trained as version {same.version}: {same.tags['decision']}"
         )
-    judged = _judged(task, rows, split, frame, found)
+    judged = _judged(step, rows, split, frame, found)
     final = task.fit(frame, np.arange(len(rows)), rows, found.kinds)
     verdict = _compared(task, judged, joined)
     snapshot = lake.replace(
@@ -119,12 +120,15 @@ def _trained(step: Step, rows: Rows, split: Split) -> pa.Table:
     return _registered(step, judged, final, verdict, (key, snapshot, found.refused, protected))
 
 
-def _judged(task: Task, rows: Rows, split: Split, frame: pd.DataFrame, found: Candidates) -> Judged:
+def _judged(step: Step, rows: Rows, split: Split, frame: pd.DataFrame, found: Candidates) -> Judged:
     """The procedure on the training side, and its answers about the validation side."""
+    task = step.task
     fitted = task.fit(frame, split.train, rows, found.kinds)
     held = frame.iloc[split.validation]
     answers = task.answers(fitted.model, held[list(fitted.selection.features)])
-    return Judged(rows, split, held, frame, rows.labels[split.validation], answers, fitted)
+    said = anomaly_reviews.counts(step.use_case.name, step.build.as_of)
+    truth = rows.labels[split.validation]
+    return Judged(rows, split, held, frame, truth, answers, fitted, said)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from ml import lake
 from ml.cli import main
 from ml.core.errors import InsighteraError
+from ml.lake import anomaly_reviews as reviews
 from ml.lake import prediction_tables
-from ml.publishing import anomaly_reviews as reviews
 
 TABLE = "attendance_anomalies"
 CASE = "attendance_anomaly"
@@ -233,7 +233,9 @@ def test_the_command_line_lists_shows_and_resolves(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     told = run("list", monkeypatch=monkeypatch)
-    assert max(map(len, told.splitlines()[:-1])) <= 80
+    table = [line for line in told.splitlines() if line and line[0] in "┏┃┡│└"]
+    assert max(map(len, table)) <= 80
+    assert f"{CASE}: 0 of the 20 reviews that it takes" in told
     assert told.index("230002") < told.index("230001")
     assert "Attendance" in told
     assert (
@@ -245,6 +247,9 @@ def test_the_command_line_lists_shows_and_resolves(
         monkeypatch=monkeypatch,
     )
     assert said == "1a1a1a1a: false alarm.\n"
+    told = run("list", "--status", "open", monkeypatch=monkeypatch)
+    assert "1 of the 20 reviews that it takes" in told
+    assert "(0 confirmed, 1 false alarms)" in told
     shown = run("show", ONE, monkeypatch=monkeypatch)
     assert "false alarm: Siti was ill" in shown
     assert WHY in shown

@@ -4,7 +4,7 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from scoring_world import FIRST, copy_store, use_home
@@ -87,7 +87,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Labelled(Attendance):
     """The same search, in a project whose feature table has labels."""
 
-    labels = HABIT
+    labels: ClassVar[words.Labels] = HABIT
 
     def build(self, as_of: Any, run_id: str, **changes: Any) -> Any:
         made = super().build(as_of, run_id, **changes)
@@ -97,7 +97,9 @@ class Labelled(Attendance):
 class Reworded(Labelled):
     """And after somebody found better words."""
 
-    labels = {"features_mahasiswa_habit": {"record_lag": {"label": "Wait", "unit": "minutes"}}}
+    labels: ClassVar[words.Labels] = {
+        "features_mahasiswa_habit": {"record_lag": {"label": "Wait", "unit": "minutes"}}
+    }
 
 
 @pytest.mark.usefixtures("home")
