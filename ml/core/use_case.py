@@ -170,6 +170,9 @@ class Build:
     run_id: str  # dbt's invocation id
     use_cases: Mapping[str, Mapping[str, Any]] = field(repr=False)
     protected: tuple[str, ...]
+    # use case -> its models that failed: it is caught up with, and nothing of it is trained, scored
+    # or published; empty in a build from the start
+    refused: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, relation: Any) -> "Build":
@@ -181,19 +184,38 @@ class Build:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Build":
-        """From `as_of` (datetime), `run_id`, `use_cases` (JSON object), `protected` (JSON list)."""
+        """From `as_of` (datetime), `run_id`, `use_cases` (JSON object), `protected` (JSON list) and
+        `refused` (JSON object; may be left out).
+        """
         return cls(
             as_of=row["as_of"],
             run_id=row["run_id"],
             use_cases=json.loads(row["use_cases"]),
             protected=tuple(json.loads(row["protected"])),
+            refused=json.loads(row.get("refused") or "{}"),
         )
 
     def use_case(self, name: str) -> UseCase:
         """The checked use case `name`."""
+        return UseCase.of(name, self.declared(name), self.protected)
+
+    def output_table(self, name: str) -> str:
+        """The prediction table of `name`, also where other fields of it contradict each other: what
+        is of all use cases must not stop for one.
+        """
+        given = self.declared(name).get("output_table")
+        return given if isinstance(given, str) else self.use_case(name).output_table
+
+    def metric(self, name: str) -> str | None:
+        """The measure that decides of `name`, as unchecked; None where it names none."""
+        promotion = self.declared(name).get("promotion")
+        return promotion.get("metric") if isinstance(promotion, Mapping) else None
+
+    def declared(self, name: str) -> Mapping[str, Any]:
+        """What the YAML of `name` says, unchecked. Raises InsighteraError for an unknown one."""
         if name not in self.use_cases:
             raise InsighteraError(
                 f"No use case {name!r}: models/labels/label_{name}.yml has no `meta.use_case`. "
                 f"Known: {', '.join(sorted(self.use_cases)) or 'none'}."
             )
-        return UseCase.of(name, self.use_cases[name], self.protected)
+        return self.use_cases[name]

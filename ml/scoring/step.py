@@ -51,15 +51,19 @@ def score(
 
     The rows go to the branch `audit_<run>` of the use case's Iceberg table, a batch at a time, and
     are read back from it. An entity is left out where its latest prediction at or before `as_of`
-    comes from the same model version and the same `feature_hash`. Without a champion, or with
-    nothing to do: no rows, no snapshot, and neither model nor SHAP is loaded. Raises
-    InsighteraError where a feature of the champion is missing from the tables, or an entity has
-    several rows of attributes.
+    comes from the same model version and the same `feature_hash`. Without a champion, with
+    nothing to do, or for a use case that the build refused: no rows, no snapshot, and neither model
+    nor SHAP is loaded. Raises InsighteraError where a feature of the champion is missing from the
+    tables, or an entity has several rows of attributes.
     """
     run = Build.read(build)
+    if name in run.refused and lake.exists(run.output_table(name)):
+        return lake.schema(run.output_table(name)).empty_table()
     task = tasks.of(run.use_case(name))
     use_case = task.use_case
     with engine.opened(connection) as on:
+        if name in run.refused:
+            return output_schema(on, task, spine, attributes).empty_table()
         task.refuse_lacking(on.columns(spine))
         shown = _shown(on, use_case, attributes)
         schema = output_schema(on, task, spine, attributes)
