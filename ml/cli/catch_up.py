@@ -67,7 +67,7 @@ def catch_up(target: Path) -> str:
     waits = f"What follows from {', '.join(left.beyond[:NAMED])}{more} waits for that."
     if left.waiting:
         _build_once_or_twice(target, run["args"], left)
-        said = f"Brought up to date but for {names}, which shows what it had before."
+        said = f"Up to date but for {names}: of that, what was published before stays."
     else:
         said = f"Something of {names} failed, and nothing can be brought up to date without it."
     return f"{said} {waits}" if left.beyond else said
@@ -116,7 +116,7 @@ def left_by(manifest: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -
         if node not in held and about <= made:
             (stand_ins if about else waiting).append(node)
     return Left(
-        refused,
+        dict(sorted(refused.items())),
         [_selector(nodes[node]) for node in waiting],
         [_selector(nodes[node]) for node in stand_ins],
         sorted(nodes[node]["name"] for node in beyond),

@@ -61,6 +61,11 @@ class UseCase:
     join_key_map: Mapping[str, Mapping[str, str]]
     own: Mapping[str, Any]  # fields of the task
 
+    @classmethod
+    def _common(cls) -> set[str]:
+        """The fields that every task shares."""
+        return set(cls.__dataclass_fields__) - {"name", "protected", "own"}
+
     @property
     def where(self) -> str:
         """What messages call it."""
@@ -83,7 +88,7 @@ class UseCase:
     @classmethod
     def of(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
         """Check `meta` (a mapping as YAML gives it) and the policy's protected attributes."""
-        common = set(cls.__dataclass_fields__) - {"name", "protected", "own"}
+        common = cls._common()
         missing = sorted(common - set(MAY_LACK) - set(meta))
         if missing:
             raise InsighteraError(
@@ -98,7 +103,14 @@ class UseCase:
                 "dbt_project.yml) and may not be features. Remove them from `mandatory`."
             )
         _check_values(f"label_{name}: meta.use_case", meta)
-        shared = {key: value for key, value in (MAY_LACK | dict(meta)).items() if key in common}
+        return cls.unchecked(name, meta, protected)
+
+    @classmethod
+    def unchecked(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
+        """The same, whatever `meta` says; None for what it misses."""
+        common = cls._common()
+        shared = dict.fromkeys(common) | MAY_LACK
+        shared |= {key: value for key, value in meta.items() if key in common}
         lists: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in shared.items()
         }

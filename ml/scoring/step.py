@@ -57,13 +57,11 @@ def score(
     tables, or an entity has several rows of attributes.
     """
     run = Build.read(build)
-    if name in run.refused and lake.exists(run.output_table(name)):
-        return lake.schema(run.output_table(name)).empty_table()
+    if name in run.refused:
+        return _nothing(run, name, spine, attributes, connection)
     task = tasks.of(run.use_case(name))
     use_case = task.use_case
     with engine.opened(connection) as on:
-        if name in run.refused:
-            return output_schema(on, task, spine, attributes).empty_table()
         task.refuse_lacking(on.columns(spine))
         shown = _shown(on, use_case, attributes)
         schema = output_schema(on, task, spine, attributes)
@@ -110,6 +108,18 @@ def score(
         )
         own = {"run_id": run.run_id, "prediction_date": run.as_of.date()}
         return on.answer(on.read(table, branch=branch, equal=own))
+
+
+def _nothing(run: Build, name: str, spine: Frame, attributes: Frame, connection: Any) -> pa.Table:
+    """No rows of the prediction table: as it is, or else as it would be, fields that contradict each
+    other or not.
+    """
+    table = run.output_table(name)
+    if lake.exists(table):
+        return lake.schema(table).empty_table()
+    task = tasks.unchecked(UseCase.unchecked(name, run.declared(name), run.protected))
+    with engine.opened(connection) as on:
+        return output_schema(on, task, spine, attributes).empty_table()
 
 
 def output_schema(on: Engine, task: Task, spine: Frame, attributes: Frame) -> pa.Schema:
