@@ -33,9 +33,9 @@
     {%- endfor -%}
     {%- if published and status.get('serve_reports') == 'skipped' -%}
         {%- do log(
-            'PUBLISHED all the same: ' ~ (published | sort | join(', ')) ~ '.\n'
-            ~ '  The dashboards do not show it yet. `insightera catch-up` brings up to date what waits for a refused use case;\n'
-            ~ '  `make build` and `insightera replay` go on with it by themselves.',
+            'Of ' ~ (published | sort | join(', ')) ~ ' what was new is published, but the dashboards do not show it yet:\n'
+            ~ '  `insightera catch-up` builds what waits for a use case that failed; `make build` and `insightera replay` do so '
+            ~ 'by themselves.',
             info=true
         ) -%}
     {%- endif -%}

@@ -19,12 +19,9 @@ FAILED = ("error", "fail", "runtime error", "partial success")
 SKIPPED = "skipped"
 TESTS = ("test", "unit_test")
 OF_ONE = ("label", "train", "score", "monitor_training", "monitor_population")
-# of a use case that was refused these are made without doing anything: what follows must find them
 PUBLISHED = "published"
-STAND_INS = ("train", "score", PUBLISHED)
-NAMED = 3  # of what stands in the way; more are "…"
-
-
+STAND_INS = ("train", "score", PUBLISHED)  # made again, doing nothing: what follows reads them
+UNREACHED = "what the build did not reach"
 Nodes = Mapping[str, Mapping[str, Any]]  # of dbt's manifest, by their id
 
 
@@ -41,10 +38,8 @@ class Left:
 
     refused: Mapping[str, list[str]]  # use case -> its models that failed
     waiting: Sequence[str]  # what follows from nothing else that failed, as dbt selects it
-    stand_ins: Sequence[
-        str
-    ]  # models of the refused use cases that `waiting` reads, and their tests
-    beyond: Sequence[str]  # what else failed, or was not reached
+    stand_ins: Sequence[str]  # of the refused use cases what `waiting` reads
+    beyond: Sequence[str]  # what else failed
 
 
 def catch_up(target: Path) -> str:
@@ -63,8 +58,7 @@ def catch_up(target: Path) -> str:
     if not left.refused:
         return "Nothing waits for a use case of which something failed."
     names = ", ".join(left.refused)
-    more = "; …" if len(left.beyond) > NAMED else ""
-    waits = f"What follows from {', '.join(left.beyond[:NAMED])}{more} waits for that."
+    waits = f"What follows from {', '.join(left.beyond)} waits for that."
     if left.waiting:
         _build_once_or_twice(target, run["args"], left)
         said = f"Up to date but for {names}: of that, what was published before stays."
@@ -97,8 +91,8 @@ def left_by(manifest: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -
     owners = _owners(nodes)
     own, beyond = _failures(nodes, status, owners)
     skipped = [node for node, said in status.items() if said == SKIPPED]
-    beyond |= set(skipped) - _reached(nodes, own | beyond)  # --fail-fast, or stopped by hand
-    held = _reached(nodes, beyond)
+    stray = set(skipped) - _reached(nodes, own | beyond)  # --fail-fast, or stopped by hand
+    held = _reached(nodes, beyond | stray)
     refused: dict[str, list[str]] = {}
     for model in sorted(own):
         refused.setdefault(owners[model].use_case, []).append(nodes[model]["name"])
@@ -119,7 +113,7 @@ def left_by(manifest: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -
         dict(sorted(refused.items())),
         [_selector(nodes[node]) for node in waiting],
         [_selector(nodes[node]) for node in stand_ins],
-        sorted(nodes[node]["name"] for node in beyond),
+        [*sorted(nodes[node]["name"] for node in beyond), *([UNREACHED] if stray else [])],
     )
 
 
@@ -140,17 +134,22 @@ def _owners(nodes: Nodes) -> dict[str, Owner]:
 def _failures(
     nodes: Nodes, status: Mapping[str, str], owners: Mapping[str, Owner]
 ) -> tuple[set[str], set[str]]:
-    """The models that failed, or of which a test did: those of one use case, and all others."""
+    """The models that failed, or of which a test did: those of one use case, and all others.
+
+    A test is also of what a use case's models read; of what follows from them, it is of more.
+    """
     own: set[str] = set()
     beyond: set[str] = set()
     for node, said in status.items():
         if said in FAILED:
             models = _models(nodes[node], node)
+            kinds = {owners[model].kind for model in models if model in owners}
             of_one = models & set(owners)
-            if node not in models:
-                of_one -= {model for model in of_one if owners[model].kind == PUBLISHED}
-            own |= of_one
-            beyond |= set() if of_one else models
+            of_more = bool(_reached(nodes, of_one) & (models - of_one))
+            if not of_one or of_more or (node not in models and PUBLISHED in kinds):
+                beyond |= models
+            else:
+                own |= of_one
     return own, beyond
 
 

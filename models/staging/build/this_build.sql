@@ -1,4 +1,8 @@
-{{ config(materialized='table', post_hook='{{ say_where_no_row_is() }}') }}
+{{ config(
+    materialized='table',
+    pre_hook='{{ stand_in_labels() }}',
+    post_hook='{{ say_where_no_row_is() }}'
+) }}
 
 {#- The environment's instant is read by this file alone; --vars makes dbt parse the whole project again. -#}
 {%- set given = var('as_of') or env_var('INSIGHTERA_AS_OF', '') -%}
