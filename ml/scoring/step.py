@@ -51,12 +51,14 @@ def score(
 
     The rows go to the branch `audit_<run>` of the use case's Iceberg table, a batch at a time, and
     are read back from it. An entity is left out where its latest prediction at or before `as_of`
-    comes from the same model version and the same `feature_hash`. Without a champion, or with
-    nothing to do: no rows, no snapshot, and neither model nor SHAP is loaded. Raises
-    InsighteraError where a feature of the champion is missing from the tables, or an entity has
-    several rows of attributes.
+    comes from the same model version and the same `feature_hash`. Without a champion, with
+    nothing to do, or for a use case that the build refused: no rows, no snapshot, and neither model
+    nor SHAP is loaded. Raises InsighteraError where a feature of the champion is missing from the
+    tables, or an entity has several rows of attributes.
     """
     run = Build.read(build)
+    if name in run.refused:
+        return _nothing(run, name, spine, attributes, connection)
     task = tasks.of(run.use_case(name))
     use_case = task.use_case
     with engine.opened(connection) as on:
@@ -106,6 +108,18 @@ def score(
         )
         own = {"run_id": run.run_id, "prediction_date": run.as_of.date()}
         return on.answer(on.read(table, branch=branch, equal=own))
+
+
+def _nothing(run: Build, name: str, spine: Frame, attributes: Frame, connection: Any) -> pa.Table:
+    """No rows of the prediction table: as it is, or else as it would be, fields that contradict each
+    other or not.
+    """
+    table = run.output_table(name)
+    if lake.exists(table):
+        return lake.schema(table).empty_table()
+    task = tasks.unchecked(UseCase.unchecked(name, run.declared(name), run.protected))
+    with engine.opened(connection) as on:
+        return output_schema(on, task, spine, attributes).empty_table()
 
 
 def output_schema(on: Engine, task: Task, spine: Frame, attributes: Frame) -> pa.Schema:

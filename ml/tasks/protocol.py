@@ -93,10 +93,7 @@ class Known:
 
 
 class Task(ABC):
-    """One use case's kind of question, its part of `meta.use_case` checked.
-
-    Raises InsighteraError where a field of the task is missing, unknown or makes no sense.
-    """
+    """One use case's kind of question. `ml.tasks.of` makes one, its part of `meta.use_case` checked."""
 
     kind: ClassVar[str]
     fields: ClassVar[tuple[str, ...]]  # of `meta.use_case`, beside the common ones
@@ -118,7 +115,11 @@ class Task(ABC):
 
     def __init__(self, use_case: UseCase) -> None:
         self.use_case = use_case
-        own = use_case.own
+        self.own: dict[str, Any] = {**self.may_lack, **use_case.own}
+
+    def check_fields(self) -> None:
+        """Raise InsighteraError where a field of the task is missing, unknown or makes no sense."""
+        use_case, own = self.use_case, self.use_case.own
         missing = sorted(set(self.fields) - set(self.may_lack) - set(own))
         unknown = sorted(set(own) - set(self.fields))
         if missing or unknown:
@@ -126,7 +127,6 @@ class Task(ABC):
                 f"{use_case.where} ({self.kind}) misses {missing or 'nothing'} and has unknown "
                 f"{unknown or 'nothing'}. The fields are described in docs/use-cases.md."
             )
-        self.own: dict[str, Any] = {**self.may_lack, **own}
         metric = use_case.promotion["metric"]
         if metric not in self.greater_is_better:
             raise InsighteraError(

@@ -86,7 +86,7 @@ def train(
             with task.naming_grid():
                 return _trained(Step(build, task, features, on, connection, before), rows, split)
     except TooLittleDataError as reason:
-        return decision(build, use_case, f"not trained: {reason}")
+        return decision(build, use_case.name, f"not trained: {reason}")
 
 
 def _nothing_matured(task: Task, as_of: datetime) -> str:
@@ -107,9 +107,8 @@ def _trained(step: Step, rows: Rows, split: Split) -> pa.Table:
     key = _training_key(build, task, rows, frame)
     same = next((entry for entry in step.before if entry.tags.get("training_key") == key), None)
     if same is not None:
-        return decision(
-            build, use_case, f"already trained as version {same.version}: {same.tags['decision']}"
-        )
+        words = f"already trained as version {same.version}: {same.tags['decision']}"
+        return decision(build, use_case.name, words)
     judged = _judged(step, rows, split, frame, found)
     final = task.fit(frame, np.arange(len(rows)), rows, found.kinds)
     verdict = _compared(task, judged, joined)
@@ -239,7 +238,7 @@ def _registered(
         )
     return decision(
         build,
-        use_case,
+        use_case.name,
         f"{'promoted' if ruling.promote else 'challenger'}: {ruling.reason}",
         trained_version=version,
         score=compared.score,

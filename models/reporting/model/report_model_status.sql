@@ -31,6 +31,8 @@ use_cases as (
     {%- for name in monitored_use_cases() %}
     select
         '{{ name }}' as use_case,
+        {%- set failed = refused_use_cases().get(name, []) %}
+        {{ text_literal(failed | join(', ')) if failed else 'cast(null as string)' }} as failed_models,
         {{ use_case_meta(name).get('horizon_days', 'null') }} as horizon_days,
         {{ 'true' if task_columns(use_case_meta(name).get('task')).label else 'false' }} as has_outcome
     {{ 'union all' if not loop.last }}
@@ -55,6 +57,7 @@ champions as (
 publications as (
     select
         use_cases.use_case,
+        max(use_cases.failed_models) as failed_models,
         count(receipts.snapshot_id) as publication_count,
         max(receipts.published_at) as published_at
     from use_cases
@@ -147,8 +150,8 @@ answers as (
             else
                 cast(cast(publications.published_at as date) as string) || ', publication '
                 || cast(publications.publication_count as string)
-        end as answer,
-        publications.publication_count > 0 as is_fine
+        end || coalesce('; in this build ' || publications.failed_models || ' failed', '') as answer,
+        publications.publication_count > 0 and publications.failed_models is null as is_fine
     from publications
     union all
     select
