@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import isfinite
 from typing import Any
@@ -117,7 +117,11 @@ class UseCase:
                 "dbt_project.yml) and may not be features. Remove them from `mandatory`."
             )
         _check_values(f"label_{name}: meta.use_case", meta)
-        return cls.unchecked(name, meta, protected)
+        found, said = cls.unchecked(name, meta, protected), column_labels or {}
+        models = (f"label_{name}", *found.features)
+        return replace(
+            found, column_labels={model: said[model] for model in models if model in said}
+        )
 
     @classmethod
     def unchecked(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
@@ -129,9 +133,7 @@ class UseCase:
             key: tuple(value) if isinstance(value, list) else value for key, value in shared.items()
         }
         own = {key: value for key, value in meta.items() if key not in common}
-        said, models = column_labels or {}, (f"label_{name}", *lists["features"])
-        held = {model: said[model] for model in models if model in said}
-        return cls(name=name, protected=protected, own=own, column_labels=held, **lists)
+        return cls(name=name, protected=protected, own=own, **lists)
 
 
 def _check_shapes(where: str, meta: Mapping[str, Any]) -> None:
