@@ -8,10 +8,18 @@
             {%- if load_relation(label) is none -%}
                 {%- set meta = use_case_meta(name) -%}
                 {%- set columns = task_columns(meta.task) -%}
+                {%- set entities = relation_of_model(meta.attributes_from) -%}
+                {%- set held = adapter.get_columns_in_relation(entities) | map(attribute='name') | map('lower') | list -%}
+                {%- set typed = {} -%}
+                {%- for reading in point_in_time_readings(
+                    [], {'entities': held}, meta.entity_keys, meta.get('join_key_map', {})
+                ) -%}
+                    {%- for column, key in reading['keys'].items() -%} {%- do typed.update({key: column}) -%} {%- endfor -%}
+                {%- endfor -%}
                 {%- set query -%}
                     select
-                        {%- for key in meta.entity_keys %}
-                        entities.{{ key }},
+                        {%- for key, column in typed.items() %}
+                        entities.{{ column }} as {{ key }},
                         {%- endfor %}
                         {%- if columns.target %}
                         cast(null as {{ dbt.type_string() }}) as {{ columns.target }},
@@ -19,11 +27,11 @@
                         {%- for column in [columns.horizon, columns.label] if column %}
                         cast(null as double) as {{ column }},
                         {%- endfor %}
-                        {%- for column in meta.get('known_ahead', []) if column != columns.horizon %}
+                        {%- for column in meta.get('known_ahead', []) if column not in [columns.horizon, columns.target] %}
                         cast(null as double) as {{ column }},
                         {%- endfor %}
                         cast(null as timestamp) as cutoff
-                    from {{ relation_of_model(meta.attributes_from) }} as entities
+                    from {{ entities }} as entities
                     where 1 = 0
                 {%- endset -%}
                 {%- do run_query(create_table_as(false, label, query)) -%}

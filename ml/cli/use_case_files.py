@@ -356,7 +356,7 @@ def _score_yaml(use_case: Declared) -> dict[str, Any]:
     )
     said = (
         f"One row per {_and(audit.key)} scored by this build, read back from the audit branch. These "
-        "tests are the audit: where one fails, nothing is published."
+        "tests are the audit: where one fails, none of these rows is published."
     )
     model = _described_model(f"score_{use_case.name}", said, columns)
     return {"models": [{**model, "data_tests": tests}]}

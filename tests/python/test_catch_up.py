@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from conftest import PROJECT
 
-from ml.cli.catch_up import UNREACHED, Left, left_by
+from ml.cli import use_case_files
+from ml.cli.catch_up import OF_ONE, UNREACHED, Left, left_by
 
 # model -> its parents: two use cases, what gathers them, and what is of neither
 READS = {
@@ -154,6 +155,14 @@ def test_a_build_cut_short_is_not_completed() -> None:
     left = after({"audit_a": "fail"}, unreached=("score_b", "published_bs"))
     assert not names(left.waiting) & {"score_b", "published_bs", "gathered", "served"}
     assert left.beyond == [UNREACHED]
+
+
+def test_every_node_of_one_use_case_is_known_as_its_own() -> None:
+    files = use_case_files.written(PROJECT)
+    for use_case in use_case_files.declared(PROJECT):
+        nodes = {Path(path).stem for path, text in files.items() if use_case.source in text[:200]}
+        assert len(nodes) > 1
+        assert nodes <= {use_case.published, *(f"{kind}_{use_case.name}" for kind in OF_ONE)}
 
 
 @pytest.mark.parametrize(("code", "catches_up"), [(0, False), (1, True), (2, False)])
