@@ -412,7 +412,7 @@ def _population_test(use_case: Declared) -> dict[str, Any]:
     asked = [
         ("1", instant),
         ("1", "2024-07-29 00:00:00"),
-        ("1", "2023-08-07 00:00:00"),  # after the same instant last year
+        ("4", "2023-08-07 00:00:00"),  # after the same instant last year
         ("1", "2023-07-31 00:00:00"),
         ("1", "2023-07-28 00:00:00"),  # not the latest
         ("2", "2023-07-28 00:00:00"),
