@@ -141,7 +141,9 @@ def test_monitoring_tells_keys_of_several_parts_apart() -> None:
     )
     keys = [("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c"), ("a", "b%2Fc"), ("100 %", "/")]
     with duckdb.connect() as connection:
-        held = pd.DataFrame(keys, columns=["one", "two"]).assign(cutoff=pd.Timestamp("2024-08-01"), label=0)
+        held = pd.DataFrame(keys, columns=["one", "two"]).assign(
+            cutoff=pd.Timestamp("2024-08-01"), label=0
+        )
         connection.register("label_x", held)
         found = connection.execute(macros.monitored_labels()).fetchall()
     texts = [row[2] for row in found]
