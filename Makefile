@@ -36,12 +36,15 @@ $(SPARK_STAMP): $(STAMP) $(SPARK_LOCK) dbt_adapter/pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable dbt_adapter
 	@touch $@
 
+# 1: something failed (2: nothing was built). The others are brought up to date, and it stays a failure.
+CATCH_UP = { code=$$?; [ $$code -ne 1 ] || $(BIN)/insightera catch-up; exit $$code; }
+
 build: $(STAMP)  ## dbt build over the demo university, or $$INSIGHTERA_RAW; then where to look
-	$(BIN)/dbt build
+	$(BIN)/dbt build || $(CATCH_UP)
 	@$(BIN)/insightera where
 
 build-spark: $(SPARK_STAMP)  ## the same build on Spark, every table in Iceberg (docs/spark.md)
-	$(BIN)/dbt build --target spark
+	$(BIN)/dbt build --target spark || $(CATCH_UP)
 	@$(BIN)/insightera where --target spark
 
 test: $(STAMP) lint  ## every check and every test

@@ -8,6 +8,7 @@ MACROS = (
     "monitoring/value_points",
     "monitoring/drift",
     "engine/drift_points",
+    "engine/counted_points",
     "engine/some_rows",
     "engine/few_values",
 )
@@ -19,11 +20,13 @@ def drift_query(
     numbers: Sequence[str],
     categories: Sequence[str] = (),
     engine: str = "duckdb",
+    points: str = "drift_points",
 ) -> str:
     """PSI and KS of each column of the relation `current` against `reference`: the SQL that the
-    model `monitor_drift` runs on an engine.
+    model `monitor_drift` runs on an engine. `points`: the macro that counts values, `drift_points`
+    (against training) or `counted_points` (against last year).
     """
     macros = rendered(engine, *MACROS)
-    points = macros.drift_points(reference, current, list(numbers), list(categories))
+    counted = getattr(macros, points)(reference, current, list(numbers), list(categories))
     measured = macros.drift("points", ["feature_name"])
-    return f"with points as ({points}), measured as ({measured}) select * from measured"
+    return f"with points as ({counted}), measured as ({measured}) select * from measured"

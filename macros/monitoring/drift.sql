@@ -7,8 +7,8 @@
                 value may have several rows. A number may stand for a range of values of which it is the greatest,
                 as `value_points` makes them.
             group_by: list of the columns that name a column under watch.
-        Gives one row per group: `reference_rows`, `current_rows`, `reference_null_share`, `current_null_share`, `psi`,
-        `psi_noise`, `ks`.
+        Gives one row per group: `reference_rows`, `current_rows`, `reference_null_share`, `current_null_share`,
+        `null_share_noise`, `psi`, `psi_noise`, `ks`.
 
         PSI, the population stability index: sum over bins of (c - r) ln(c / r), r and c the shares of the reference
         and of the current sample (Siddiqi, Credit Risk Scorecards, 2006, ch. 6; it is Jeffreys' divergence).
@@ -22,7 +22,9 @@
 
         `psi_noise`: what chance alone hardly exceeds. Of two samples of one distribution, PSI / (1/n + 1/m) is about
         chi-squared with B - 1 degrees of freedom (Yurdakul & Naranjo, J. Risk Model Validation 14(4), 2020); this is
-        its mean and three standard deviations.
+        its mean and three standard deviations. `null_share_noise` is the same of the change of the share of NULL: three
+        standard errors of the difference of two proportions, pooled. Where few entities make `psi_noise` large, all of
+        them being NULL is still seen.
 
         KS: greatest distance of the two empirical distribution functions of a number, rows with NULL left out (the
         statistic of Kolmogorov and Smirnov's two-sample test, SciPy's `ks_2samp`); NULL for categories.
@@ -146,6 +148,14 @@
             max(distance) as ks
         from shares
         group by {{ groups }}
+    ),
+
+    pooled as (
+        select
+            summed.*,
+            (reference_nulls + current_nulls) / (reference_rows + current_rows) as null_share,
+            1 / nullif(reference_rows, 0) + 1 / nullif(current_rows, 0) as noise_scale
+        from summed
     )
 
     select
@@ -154,9 +164,9 @@
         cast(current_rows as bigint) as current_rows,
         reference_nulls / nullif(reference_rows, 0) as reference_null_share,
         current_nulls / nullif(current_rows, 0) as current_null_share,
+        3 * sqrt(null_share * (1 - null_share) * noise_scale) as null_share_noise,
         case when reference_rows > 0 and current_rows > 0 then psi end as psi,
-        (1 / nullif(reference_rows, 0) + 1 / nullif(current_rows, 0)) * (bins - 1 + 3 * sqrt(2.0 * (bins - 1)))
-            as psi_noise,
+        noise_scale * (bins - 1 + 3 * sqrt(2.0 * (bins - 1))) as psi_noise,
         ks
-    from summed
+    from pooled
 {%- endmacro %}

@@ -18,11 +18,7 @@
         beyond as there are values for. -#}
     {%- set cells, sampled_rows = 8192, 20000 -%}
     {%- if not numbers and not categories -%}
-        {{ return(
-            'select cast(null as ' ~ dbt.type_string() ~ ') as feature_name, cast(null as double) as number_value, '
-            ~ 'cast(null as ' ~ dbt.type_string() ~ ') as category_value, 0 as reference_count, 0 as current_count '
-            ~ 'where 1 = 0'
-        ) }}
+        {{ return(no_points()) }}
     {%- endif -%}
     with
     {%- if numbers %}

@@ -7,7 +7,7 @@ import typer
 
 from ml.cli import screen
 from ml.cli.screen import Column, Format
-from ml.cli.terminal import FormatOption, console
+from ml.cli.terminal import FormatOption, OutOption, console, given, say
 
 app = typer.Typer(help="Look at anomalies, and say what they were.", no_args_is_help=True)
 SHORT = 8  # characters of an id that a person reads
@@ -34,14 +34,15 @@ class Verdict(str, Enum):
 def anomalies_list(
     use_case: Annotated[str, typer.Option("--use-case", help="Use case; default: all.")] = "",
     status: Annotated[Status, typer.Option(help="What was said of them so far.")] = Status.all,
+    out: OutOption = None,
     form: FormatOption = Format.table,
 ) -> None:
     """What was flagged: those that nobody has reviewed first, then by score."""
-    from ml.publishing import anomaly_reviews
+    from ml.lake import anomaly_reviews
+    from ml.tasks.rates import reviewed
 
     rows = anomaly_reviews.detected(use_case, status.value)
-    if form is not Format.table:
-        screen.give(rows.to_pylist(), form)
+    if given(rows, out, form):
         return
     what = "" if status is Status.all else f"{status.value.replace('_', ' ')} "
     if not rows.num_rows:
@@ -64,17 +65,21 @@ def anomalies_list(
         ],
         rows.num_rows,
     )
+    for name in sorted(set(rows["use_case"].to_pylist())):
+        said = reviewed(*anomaly_reviews.counts(name))
+        say(f"{name}: {said.words}.")
 
 
 @app.command("show")
-def anomalies_show(anomaly: IdArgument, form: FormatOption = Format.table) -> None:
+def anomalies_show(
+    anomaly: IdArgument, out: OutOption = None, form: FormatOption = Format.table
+) -> None:
     """One anomaly, in full, with every review of it."""
-    from ml.publishing import anomaly_reviews
+    from ml.lake import anomaly_reviews
 
     found, reviews = anomaly_reviews.of(anomaly)
     row = found.to_pylist()[0]
-    if form is not Format.table:
-        screen.give([{**row, "reviews": reviews.to_pylist()}], form)
+    if given([{**row, "reviews": reviews.to_pylist()}], out, form):
         return
     for name, value in _lines(row):
         console.print(f"{name:<12} {value}", highlight=False, markup=False, soft_wrap=True)
@@ -95,7 +100,7 @@ def anomalies_resolve(
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the review.")],
 ) -> None:
     """Say what an anomaly was. The detection stays; a later review supersedes this one."""
-    from ml.publishing import anomaly_reviews
+    from ml.lake import anomaly_reviews
 
     whole = anomaly_reviews.resolve(anomaly, verdict.value, reason)
     console.print(f"{whole[:SHORT]}: {verdict.value.replace('_', ' ')}.", highlight=False)

@@ -1,4 +1,4 @@
-"""`insightera where`, `replay`, `docs` and `doctor`: builds, what they left, and what they need."""
+"""`insightera where`, `replay`, `catch-up`, `docs`, `doctor`: builds, what they left and need."""
 
 import time
 from dataclasses import asdict
@@ -20,7 +20,8 @@ def replay(
 ) -> None:
     """Walk the whole pipeline through history: one `dbt build` per step, each as of its instant.
 
-    Unit tests, which try the code and not the data, run in the first step only.
+    Unit tests, which try the code and not the data, run in the first step only. A step that fails
+    ends the walk; use cases of which nothing failed are up to date then, as by `catch-up`.
     """
     from ml.cli.replay import replay_step, steps
 
@@ -32,6 +33,21 @@ def replay(
             bar.add_task(label)
             summary = replay_step(instant, select, again=number > 1)
         say(f"{label}: {summary} ({time.monotonic() - began:.0f} s)")
+
+
+def catch_up(
+    dbt_target: Annotated[
+        Path | None, typer.Option(help="dbt's target folder; default $DBT_TARGET_PATH, or target.")
+    ] = None,
+) -> None:
+    """Go on after a `dbt build` that refused a use case: bring what is of all others up to date.
+
+    The refused one keeps what it had published. `make build` does it by itself.
+    """
+    from ml.cli.catch_up import catch_up
+    from ml.core import builds
+
+    say(catch_up(dbt_target or builds.target()))
 
 
 def docs(

@@ -214,6 +214,11 @@ def _dashboards(project: Project) -> Iterator[str]:
             if uuid not in charts:
                 yield f"{board.name}: no file in charts/ has the uuid {uuid}"
         for shown in _filters(board):
+            if shown["controlValues"].get("defaultToFirstItem") and not shown.get("requiredFirst"):
+                yield (
+                    f"{board.name}: filter {shown['name']} has a first value that is not applied "
+                    "before someone asks for it: requiredFirst"
+                )
             for target in shown["targets"]:
                 column = target["column"]["name"]
                 dataset = datasets.get(str(target["datasetUuid"]))
@@ -227,6 +232,26 @@ def _dashboards(project: Project) -> Iterator[str]:
                         f"{board.name}: filter {shown['name']}: dataset {dataset.name} has no "
                         f"column {column}"
                     )
+                elif shown["controlValues"].get("enableEmptyFilter"):
+                    yield from _out_of_reach(project, board, shown["name"], column)
+
+
+def _out_of_reach(project: Project, board: Asset, name: str, column: str) -> Iterator[str]:
+    """Charts that would ignore a filter which always has a value, or average over its values."""
+    charts, datasets = project.of("charts"), project.of("datasets")
+    for uuid in _chart_uuids(board):
+        chart = charts.get(uuid)
+        dataset = datasets.get(str(chart.content["dataset_uuid"])) if chart else None
+        if chart is None or dataset is None:
+            continue
+        if column not in _columns(dataset):
+            yield (
+                f"{board.name}: filter {name} does not reach {chart.name}: dataset {dataset.name} "
+                f"has no column {column}"
+            )
+        for metric in _several(chart.content["params"].get("metrics")):
+            if isinstance(metric, Mapping) and metric.get("aggregate") == "AVG":
+                yield f"{chart.name}: averages over {column}, which {board.name} filters by"
 
 
 def _chart_uuids(board: Asset) -> list[str]:

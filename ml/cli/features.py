@@ -7,6 +7,7 @@ import typer
 from ml.cli import screen
 from ml.cli.screen import Column, Format, Row
 from ml.cli.terminal import FormatOption, OutOption, console, given
+from ml.core import words
 
 app = typer.Typer(help="Look at features.", no_args_is_help=True)
 
@@ -52,11 +53,8 @@ def _show(name: str, entity: str, row: Row) -> None:
 
     beside = {*AUDIT, *entity_keys()[name]}
     shown = [column for column in row if column not in beside]
-    words = [screen.words_of(column) for column in shown]
-    values = [
-        screen.value_in_words(row[column], unit)
-        for column, (_, unit) in zip(shown, words, strict=True)
-    ]
+    said = [screen.words_of(column) for column in shown]
+    values = [words.value(row[column], unit) for column, (_, unit) in zip(shown, said, strict=True)]
     console.print(
         f"[bold]{name}[/], {entity}: since {screen.day(row['valid_from'])}, newest record of "
         f"{screen.day(row['feature_timestamp']) or 'no day'}",
@@ -66,10 +64,10 @@ def _show(name: str, entity: str, row: Row) -> None:
     columns = [
         Column("feature", shown),
         Column("value", values),
-        Column("what it is", [_with_unit(*both) for both in words], is_text=True),
+        Column(
+            "what it is",
+            [words.with_unit(*both, form="{} ({})") for both in said],
+            is_text=True,
+        ),
     ]
     screen.show(console, "", columns, len(shown))
-
-
-def _with_unit(label: str, unit: str) -> str:
-    return label if unit in ("", "share", "category") else f"{label} ({unit})"

@@ -28,7 +28,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (imports.generate, builds.replay, builds.docs, builds.where, builds.doctor):
+for command in (
+    imports.generate,
+    builds.replay,
+    builds.catch_up,
+    builds.docs,
+    builds.where,
+    builds.doctor,
+):
     app.command()(command)
 app.add_typer(imports.app, name="import")
 app.add_typer(features.app, name="features")

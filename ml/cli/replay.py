@@ -1,6 +1,5 @@
 """Walking the pipeline through history: the instants, a build at each, and what it left behind."""
 
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -8,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ml import lake
+from ml.cli.catch_up import catch_up
 from ml.core import builds, memory, settings
 from ml.core.errors import InsighteraError
 from ml.core.instants import past_instant
@@ -41,7 +41,8 @@ def replay_step(instant: datetime, select: str, *, again: bool) -> str:
 
     What it prints goes to a log under the home. `select`: dbt's selection, empty for everything.
     `again`: not the first of the replay, so unit tests would find what they found. Raises
-    InsighteraError, which says where to read on, where the build fails.
+    InsighteraError, which says where to read on, where the build fails; use cases of which nothing
+    failed are up to date then.
     """
     logs = settings.home().resolve() / "replay"
     logs.mkdir(parents=True, exist_ok=True)
@@ -53,19 +54,18 @@ def replay_step(instant: datetime, select: str, *, again: bool) -> str:
         "DBT_PROFILES_DIR": str(settings.PROJECT / "profiles"),
         "INSIGHTERA_AS_OF": instant.isoformat(sep=" "),
     }
-    with (
-        log.open("w") as handle,
-        redirect_stdout(handle),
-        redirect_stderr(handle),
-        _within(settings.PROJECT, environment),
-    ):
+    with _logged(log, "w", environment):
         done = builds.run_dbt(*arguments)
     if not done.success:
         lines = (log.read_text().strip() or str(done.exception)).splitlines()
         failures = [line for line in lines if "ERROR" in line or "FAIL" in line or "AUDIT" in line]
+        told = (failures or lines)[-8:]
+        if done.exception is None:
+            with _logged(log, "a", environment):
+                told.append(_of_others())
         raise InsighteraError(
             f"The build as of {instant} failed; its log is {log}.\n  "
-            + "\n  ".join((failures or lines)[-8:])
+            + "\n  ".join(told)
             + "\nMend it and run the same replay again: finished steps do nothing the second time."
         )
     built = {result.node.name for result in getattr(done.result, "results", [])}
@@ -75,6 +75,26 @@ def replay_step(instant: datetime, select: str, *, again: bool) -> str:
             "`dbt ls` lists what there is; names are those of the models."
         )
     return in_words(made(built))
+
+
+@contextmanager
+def _logged(log: Path, mode: str, environment: Mapping[str, str]) -> Iterator[None]:
+    """This process in the project's folder, with more settings; what it prints goes to a file."""
+    with (
+        log.open(mode) as handle,
+        redirect_stdout(handle),
+        redirect_stderr(handle),
+        builds.within(settings.PROJECT, environment),
+    ):
+        yield
+
+
+def _of_others() -> str:
+    """What becomes of the use cases of which nothing failed: `catch_up`, whether it succeeds or not."""
+    try:
+        return catch_up(builds.target())
+    except InsighteraError as error:
+        return str(error)
 
 
 # of every use case at once: what they hold is counted where it comes from
@@ -135,17 +155,3 @@ def made_in_lake() -> list[tuple[str, str]]:
         count = predictions.current(name).num_rows
         parts.append((name, f"{count:,} {_COUNTED['published']}"))
     return parts
-
-
-@contextmanager
-def _within(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """This process in a folder, with more settings."""
-    before, held = Path.cwd(), dict(os.environ)
-    os.chdir(folder)
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-        os.environ.clear()
-        os.environ.update(held)

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ml.core import settings
+from ml.core import settings, words
 
 Row = Mapping[str, Any]
 MOST = 20  # rows on a screen; a machine gets all
@@ -193,37 +193,26 @@ def strongest(contributing_factors: str | None) -> str:
 
 def _said(factor: Mapping[str, Any]) -> str:
     label, unit = words_of(factor["feature"])
-    return f"{label}: {value_in_words(factor['value'], unit)}"
-
-
-def value_in_words(value: Any, unit: str = "") -> str:
-    """A feature's value; shares in percent, as the dashboards say it."""
-    if value is None:
-        return "not recorded"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if unit == "share":
-        return f"{100 * value:.0f} %"
-    return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+    return f"{label}: {words.value(factor['value'], unit)}"
 
 
 def words_of(feature: str) -> tuple[str, str]:
-    """A feature's label and unit, from its YAML; its name where it has none.
-
-    `<table>__<column>` is how the join names a column that two tables have.
-    """
-    known = _features()
-    return known.get(feature) or known.get(feature.split("__")[-1]) or (feature, "")
+    """A feature's label and unit, from its YAML."""
+    return words.label_of(feature, _labels())
 
 
 @cache
-def _features() -> dict[str, tuple[str, str]]:
-    found = {}
-    for path in sorted((settings.PROJECT / "models" / "features").rglob("features_*.yml")):
+def _labels() -> words.Labels:
+    """What `labelled_columns` reads from dbt's graph, from the files."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for path in sorted((settings.PROJECT / "models").rglob("*.yml")):
+        if not path.name.startswith(("features_", "label_")):
+            continue
         for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
             for column in model["columns"]:
                 meta = column.get("config", {}).get("meta", {})
                 if "unit" in meta:
                     label = meta.get("label", column["name"].replace("_", " "))
-                    found[column["name"]] = (label, meta["unit"])
+                    said = {"label": label, "unit": meta["unit"]}
+                    found.setdefault(model["name"], {})[column["name"]] = said
     return found

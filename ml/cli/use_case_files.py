@@ -356,7 +356,7 @@ def _score_yaml(use_case: Declared) -> dict[str, Any]:
     )
     said = (
         f"One row per {_and(audit.key)} scored by this build, read back from the audit branch. These "
-        "tests are the audit: where one fails, nothing is published."
+        "tests are the audit: where one fails, none of these rows is published."
     )
     model = _described_model(f"score_{use_case.name}", said, columns)
     return {"models": [{**model, "data_tests": tests}]}
@@ -390,11 +390,12 @@ def _population_yaml(use_case: Declared) -> dict[str, Any]:
     name, keys = use_case.name, use_case.meta["entity_keys"]
     columns = [
         *(Described(key, use_case.described.get(key, "Key of the entity.")) for key in keys),
-        Described("cutoff", "`as_of`, UTC."),
+        Described("cutoff", "`as_of`, or the same time 364 days before, UTC."),
     ]
     said = (
-        f"One row per {_and(keys)} that is scored at `as_of`: after these columns, the champion's "
-        "features as they were known then, by the join that training and scoring use."
+        f"One row per {_and(keys)} that is scored at `as_of`, and one per {_and(keys)} that was asked "
+        "about in the same week last year: after these columns, the champion's features as they were "
+        "known then, by the join that training and scoring use."
     )
     return {
         "models": [_described_model(f"monitor_population_{name}", said, columns)],
@@ -403,28 +404,41 @@ def _population_yaml(use_case: Declared) -> dict[str, Any]:
 
 
 def _population_test(use_case: Declared) -> dict[str, Any]:
-    """Only the rows at `as_of` are who is scored, whatever their label."""
+    """Only the rows at `as_of` are who is scored, whatever their label; last year's are the latest
+    of the last week of cutoffs before the same instant then.
+    """
     name, keys = use_case.name, use_case.meta["entity_keys"]
-    instant = "2024-08-01 12:00:00"
-    now, before = (
-        {**dict.fromkeys(keys, "1"), "cutoff": cutoff}
-        for cutoff in (instant, "2024-07-29 00:00:00")
-    )
+    instant, year_before = "2024-08-01 12:00:00", "2023-08-03 12:00:00"
+    asked = [
+        ("1", instant),
+        ("1", "2024-07-29 00:00:00"),
+        ("4", "2023-08-07 00:00:00"),  # after the same instant last year
+        ("1", "2023-07-31 00:00:00"),
+        ("1", "2023-07-28 00:00:00"),  # not the latest
+        ("2", "2023-07-28 00:00:00"),
+        ("3", "2023-07-24 00:00:00"),  # asked no more
+    ]
+    rows = [{**dict.fromkeys(keys, entity), "cutoff": cutoff} for entity, cutoff in asked]
+    watched = [("1", instant), ("1", year_before), ("2", year_before)]
     empty = [f"monitor_training_{name}", *use_case.tables.values()]
     given: dict[str, list[dict[str, Any]]] = {
         "this_build": [{"as_of": instant}],
-        f"label_{name}": [before, now],
+        f"label_{name}": rows,
         **{model: [] for model in empty},
     }
     return {
         "name": f"monitor_population_{name}_is_who_is_scored",
-        "description": "The rows at `as_of`, as scoring takes them; other rows without a label are not.",
+        "description": "The rows at `as_of`, as scoring takes them, and who was asked about last in the same week last year; other rows are not.",
         "model": f"monitor_population_{name}",
         "overrides": {
             "macros": {"monitored_features": [], "use_case_meta": {"entity_keys": list(keys)}}
         },
         "given": [{"input": f"ref('{model}')", "rows": rows} for model, rows in given.items()],
-        "expect": {"rows": [now]},
+        "expect": {
+            "rows": [
+                {**dict.fromkeys(keys, entity), "cutoff": cutoff} for entity, cutoff in watched
+            ]
+        },
     }
 
 
@@ -456,6 +470,12 @@ def _of_all(project: Path, use_cases: Sequence[Declared]) -> dict[str, str]:
             "monitoring",
             published,
             'monitoring.prediction_history(build=dbt.ref("this_build"), connection=session)',
+        ),
+        "python_models/lake/monitor_reviews.py": lambda: _gather(
+            "What people said of anomalies, from the lake.",
+            "monitoring",
+            published,
+            'monitoring.reviews(build=dbt.ref("this_build"))',
         ),
         "python_models/serving/serve_reports.py": lambda: _serve(project),
     }

@@ -3,24 +3,19 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ml.cli import new_use_case, screen, use_case_files
 from ml.cli.screen import Column, Format
+from ml.cli.terminal import FormatOption, OutOption, console, given
 from ml.core import settings
 from ml.core.errors import InsighteraError
 
 new = typer.Typer(help="Begin something new.", no_args_is_help=True)
 app = typer.Typer(help="List use cases, and write what follows from their labels.")
-console = Console()
 
 
 @app.command("list")
-def list_use_cases(
-    form: Annotated[
-        Format, typer.Option("--format", help="For a person, or for a machine: everything.")
-    ] = Format.table,
-) -> None:
+def list_use_cases(out: OutOption = None, form: FormatOption = Format.table) -> None:
     """Every use case: what is asked, of whom, and where the answers are."""
     rows = [
         {
@@ -33,8 +28,7 @@ def list_use_cases(
         }
         for use_case in use_case_files.declared(settings.PROJECT)
     ]
-    if form is not Format.table:
-        screen.give(rows, form)
+    if given(rows, out, form):
         return
     if not rows:
         console.print("No use case yet: `insightera new use-case` writes one.")

@@ -5,6 +5,10 @@ third (`benchmarks/builds.md`).
 """
 
 import gc
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.core import build_lock
@@ -31,3 +35,22 @@ def run_dbt(*arguments: str) -> "dbtRunnerResult":
         build_lock.release()
         gc.unfreeze()  # what the plugin froze
         gc.collect()  # relations of Python models keep DuckDB's file open
+
+
+def target() -> Path:
+    """The folder where dbt leaves what it tells of a run: `$DBT_TARGET_PATH`, else `target/`."""
+    return Path(os.environ.get("DBT_TARGET_PATH", "") or "target")
+
+
+@contextmanager
+def within(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """This process in a folder, with more settings."""
+    before, held = Path.cwd(), dict(os.environ)
+    os.chdir(folder)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        os.environ.clear()
+        os.environ.update(held)

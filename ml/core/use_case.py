@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import isfinite
 from typing import Any
 
 from ml.core.errors import InsighteraError
 from ml.core.frames import to_arrow
+from ml.core.words import Labels, label_of
 
 POLICIES = ("auto", "always", "never")
 NUMBERS = {
@@ -66,6 +67,12 @@ class UseCase:
     # entity, are joined once for each side, and `<side>__` stands before their columns
     join_key_map: Mapping[str, Mapping[str, str]]
     own: Mapping[str, Any]  # fields of the task
+    column_labels: Labels = field(default_factory=dict, repr=False)  # of its tables and its rows
+
+    @classmethod
+    def _common(cls) -> set[str]:
+        """The fields that every task shares."""
+        return set(cls.__dataclass_fields__) - {"name", "protected", "own", "column_labels"}
 
     @property
     def where(self) -> str:
@@ -86,10 +93,22 @@ class UseCase:
         sides = (tuple(keys.values()) for keys in self.join_key_map.values())
         return tuple(columns for columns in sides if set(columns) <= set(self.entity_keys))
 
+    def words(self, column: str) -> tuple[str, str]:
+        """Label and unit of a feature, whatever the join put before its name."""
+        return label_of(column, self.column_labels)
+
     @classmethod
-    def of(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
-        """Check `meta` (a mapping as YAML gives it) and the policy's protected attributes."""
-        common = set(cls.__dataclass_fields__) - {"name", "protected", "own"}
+    def of(
+        cls,
+        name: str,
+        meta: Mapping[str, Any],
+        protected: tuple[str, ...],
+        column_labels: Labels | None = None,
+    ) -> "UseCase":
+        """Check `meta` (a mapping as YAML gives it) and the policy's protected attributes; of
+        `column_labels` those of its tables and its rows are kept.
+        """
+        common = cls._common()
         missing = sorted(common - set(MAY_LACK) - set(meta))
         if missing:
             raise InsighteraError(
@@ -105,7 +124,18 @@ class UseCase:
                 "dbt_project.yml) and may not be features. Remove them from `mandatory`."
             )
         _check_values(f"label_{name}: meta.use_case", meta)
-        shared = {key: value for key, value in (MAY_LACK | dict(meta)).items() if key in common}
+        found, said = cls.unchecked(name, meta, protected), column_labels or {}
+        models = (f"label_{name}", *found.features)
+        return replace(
+            found, column_labels={model: said[model] for model in models if model in said}
+        )
+
+    @classmethod
+    def unchecked(cls, name: str, meta: Mapping[str, Any], protected: tuple[str, ...]) -> "UseCase":
+        """The same, whatever `meta` says; None for what it misses."""
+        common = cls._common()
+        shared = dict.fromkeys(common) | MAY_LACK
+        shared |= {key: value for key, value in meta.items() if key in common}
         lists: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in shared.items()
         }
@@ -186,6 +216,10 @@ class Build:
     run_id: str  # dbt's invocation id
     use_cases: Mapping[str, Mapping[str, Any]] = field(repr=False)
     protected: tuple[str, ...]
+    column_labels: Labels = field(default_factory=dict, repr=False)  # no version depends on them
+    # use case -> its models that failed: it is caught up with, and nothing of it is trained, scored
+    # or published; empty in a build from the start
+    refused: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, relation: Any) -> "Build":
@@ -197,19 +231,39 @@ class Build:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Build":
-        """From `as_of` (datetime), `run_id`, `use_cases` (JSON object), `protected` (JSON list)."""
+        """From `as_of` (datetime), `run_id`, `use_cases` (JSON object), `protected` (JSON list), and
+        `column_labels` and `refused` (JSON objects), which may be left out.
+        """
         return cls(
             as_of=row["as_of"],
             run_id=row["run_id"],
             use_cases=json.loads(row["use_cases"]),
             protected=tuple(json.loads(row["protected"])),
+            column_labels=json.loads(row.get("column_labels") or "{}"),
+            refused=json.loads(row.get("refused") or "{}"),
         )
 
     def use_case(self, name: str) -> UseCase:
         """The checked use case `name`."""
+        return UseCase.of(name, self.declared(name), self.protected, self.column_labels)
+
+    def output_table(self, name: str) -> str:
+        """The prediction table of `name`, also where other fields of it contradict each other: what
+        is of all use cases must not stop for one.
+        """
+        given = self.declared(name).get("output_table")
+        return given if isinstance(given, str) else self.use_case(name).output_table
+
+    def metric(self, name: str) -> str | None:
+        """The measure that decides of `name`, as unchecked; None where it names none."""
+        promotion = self.declared(name).get("promotion")
+        return promotion.get("metric") if isinstance(promotion, Mapping) else None
+
+    def declared(self, name: str) -> Mapping[str, Any]:
+        """What the YAML of `name` says, unchecked. Raises InsighteraError for an unknown one."""
         if name not in self.use_cases:
             raise InsighteraError(
                 f"No use case {name!r}: models/labels/label_{name}.yml has no `meta.use_case`. "
                 f"Known: {', '.join(sorted(self.use_cases)) or 'none'}."
             )
-        return UseCase.of(name, self.use_cases[name], self.protected)
+        return self.use_cases[name]

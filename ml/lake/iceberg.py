@@ -494,7 +494,7 @@ def _open(uri: str, warehouse: str) -> "Catalog":
     """The SQL catalog, its folder and namespace created where missing."""
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.exceptions import NamespaceAlreadyExistsError
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import IntegrityError, OperationalError
 
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -505,7 +505,7 @@ def _open(uri: str, warehouse: str) -> "Catalog":
         catalog = SqlCatalog("lake", uri=uri, warehouse=location)
     try:
         catalog.create_namespace_if_not_exists(NAMESPACE)
-    except NamespaceAlreadyExistsError:
+    except (NamespaceAlreadyExistsError, IntegrityError):  # its rows are unique, so one is first
         logging.getLogger(__name__).debug("namespace %s was created meanwhile", NAMESPACE)
     return catalog
 

@@ -7,11 +7,14 @@ from ml.monitoring.history import (
     prediction_history,
     training_set,
 )
+from ml.monitoring.reviews import REVIEWED, reviews
 
 __all__ = [
     "ENTITY_SEPARATOR",
     "HISTORY",
+    "REVIEWED",
     "VERSION",
     "prediction_history",
+    "reviews",
     "training_set",
 ]

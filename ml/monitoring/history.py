@@ -46,7 +46,7 @@ def training_set(name: str, *, build: Frame, connection: Any) -> Frame:
     strings. Without a champion no rows and no features. Raises InsighteraError for an unknown use
     case, or where the snapshot is lost.
     """
-    Build.read(build).use_case(name)
+    Build.read(build).declared(name)
     champion = registry.champion_entry(name)
     if champion is None:
         return VERSION.empty_table()
@@ -80,8 +80,7 @@ def prediction_history(*, build: Frame, connection: Any) -> Frame:
         parts = [
             _history(on, name, table, run)
             for name in sorted(run.use_cases)
-            if lake.exists(table := run.use_case(name).output_table)
-            and lake.head(table) is not None
+            if lake.exists(table := run.output_table(name)) and lake.head(table) is not None
         ]
         return on.answer(on.union(parts, HISTORY))
 

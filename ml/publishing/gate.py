@@ -55,7 +55,7 @@ def publish(name: str, *, build: Frame, audited: Frame, connection: Any) -> Fram
     as in the prediction table; no rows before the first publication.
     """
     run = Build.read(build)
-    table = run.use_case(name).output_table
+    table = run.output_table(name)
     with engine.opened(connection) as on:
         empty = lake.compatible(on.schema(audited, on.columns(audited))).empty_table()
         if not lake.exists(table):
@@ -76,7 +76,7 @@ def publish(name: str, *, build: Frame, audited: Frame, connection: Any) -> Fram
 def receipts(*, build: Frame) -> pa.Table:
     """Every receipt, oldest first, those that a killed process left out written first."""
     run = Build.read(build)
-    outputs = {run.use_case(name).output_table for name in run.use_cases}
+    outputs = {run.output_table(name) for name in run.use_cases}
     reconcile(sorted(table for table in outputs if lake.exists(table)))
     if not lake.exists(RECEIPTS):
         return RECEIPT.empty_table()

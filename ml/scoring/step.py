@@ -56,12 +56,14 @@ def score(
 
     The rows go to the branch `audit_<run>` of the use case's Iceberg table, a batch at a time, and
     are read back from it. An entity is left out where its latest prediction at or before `as_of`
-    comes from the same model version and the same `feature_hash`. Without a champion, or with
-    nothing to do: no rows, no snapshot, and neither model nor SHAP is loaded. Raises
-    InsighteraError where a feature of the champion is missing from the tables, or an entity has
-    several rows of attributes.
+    comes from the same model version and the same `feature_hash`. Without a champion, with
+    nothing to do, or for a use case that the build refused: no rows, no snapshot, and neither model
+    nor SHAP is loaded. Raises InsighteraError where a feature of the champion is missing from the
+    tables, or an entity has several rows of attributes.
     """
     run = Build.read(build)
+    if name in run.refused:
+        return _nothing(run, name, spine, attributes, connection)
     task = tasks.of(run.use_case(name))
     use_case = task.use_case
     with engine.opened(connection) as on:
@@ -118,6 +120,18 @@ def score(
         )
         own = {"run_id": run.run_id, "prediction_date": run.as_of.date()}
         return on.answer(on.read(table, branch=branch, equal=own))
+
+
+def _nothing(run: Build, name: str, spine: Frame, attributes: Frame, connection: Any) -> pa.Table:
+    """No rows of the prediction table: as it is, or else as it would be, fields that contradict each
+    other or not.
+    """
+    table = run.output_table(name)
+    if lake.exists(table):
+        return lake.schema(table).empty_table()
+    task = tasks.unchecked(UseCase.unchecked(name, run.declared(name), run.protected))
+    with engine.opened(connection) as on:
+        return output_schema(on, task, spine, attributes).empty_table()
 
 
 def output_schema(on: Engine, task: Task, spine: Frame, attributes: Frame) -> pa.Schema:
@@ -396,9 +410,9 @@ def _published(
     )
 
 
-def moved(found: pa.Table, batch: pa.Table, task: Task) -> NDArray[np.bool_]:
+def moved(work: Any, found: pa.Table, batch: pa.Table, task: Task) -> NDArray[np.bool_]:
     """Which answers are others than those published before (`was_<column>` of the batch): by more than
-    the tolerance, in category, flag or words, or led by other factors.
+    the tolerance, in category, flag or words, or led by other factors. `work`: a DuckDB connection.
     """
     compared = _compared(task)
     if not compared:
@@ -412,17 +426,20 @@ def moved(found: pa.Table, batch: pa.Table, task: Task) -> NDArray[np.bool_]:
         else:
             same = pc.if_else(pc.is_null(new), pc.is_null(old), pc.equal(new, old))
         stands &= pc.fill_null(same, False).to_numpy(zero_copy_only=False)
-    for row in np.flatnonzero(stands).tolist():
-        old = batch["was_contributing_factors"][row].as_py()
-        stands[row] = old is not None and leading(old) == leading(
-            found["contributing_factors"][row].as_py()
-        )
-    return ~stands
+    factors = compared[-1]
+    pairs = pa.table({"new": found[factors], "old": batch[f"was_{factors}"]})
+    work.register("pairs", pairs.append_column("row", pa.array(range(len(pairs)))))
+    led = f"select {_leading('new')} is not distinct from {_leading('old')} from pairs order by row"  # noqa: S608
+    return ~(stands & work.execute(led).to_arrow_table()[0].to_numpy(zero_copy_only=False))
 
 
-def leading(factors: str) -> set[tuple[str, bool]]:
-    """The features that lead an answer (JSON), and whether each raises it."""
-    return {(told["feature"], told["contribution"] > 0) for told in json.loads(factors)}
+def _leading(column: str) -> str:
+    """SQL: the features that lead an answer, and whether each raises it, in the order of their names."""
+    raises = "cast(json_extract(told, '$.contribution') as double) > 0"
+    return (
+        f"list_sort(list_transform(json_extract({column}, '$[*]'), lambda told: "
+        f"{{'feature': json_extract_string(told, '$.feature'), 'raises': {raises}}}))"
+    )
 
 
 def _write(
@@ -494,7 +511,7 @@ def predicted(
     with memory.connect() as work:
         work.register("scored", scored)
         found = work.execute(query, dict(values)).to_arrow_table().cast(schema)
-    return found.filter(pa.array(moved(found, batch, task)))
+        return found.filter(pa.array(moved(work, found, batch, task)))
 
 
 def strongest(

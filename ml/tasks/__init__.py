@@ -10,11 +10,20 @@ TASKS = {
     "anomaly": "ml.tasks.anomaly:Anomaly",
 }
 
-__all__ = ["TASKS", "Task", "of"]
+__all__ = ["TASKS", "Task", "of", "unchecked"]
 
 
 def of(use_case: UseCase) -> Task:
-    """The use case's task, its fields checked. Raises InsighteraError for one that there is not."""
+    """The use case's task. Raises InsighteraError for one that there is not, and where a field of it is
+    missing, unknown or makes no sense.
+    """
+    task = unchecked(use_case)
+    task.check_fields()
+    return task
+
+
+def unchecked(use_case: UseCase) -> Task:
+    """The same, its fields as they are: for its columns alone."""
     from importlib import import_module
 
     if use_case.task not in TASKS:

@@ -1,6 +1,7 @@
 """What is unusual? A score that means the same in every build, and the columns that stand out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from ml.core.use_case import is_number
 from ml.engine import Engine, Frame
 from ml.tasks import splits
 from ml.tasks.protocol import Fitted, Judged, Known, Numbers, Output, Rows, Task
+from ml.tasks.rates import reviewed
 from ml.tasks.splits import Hashes, Indices, Split
 
 MOST_FLAGGED = 0.5
@@ -67,9 +69,10 @@ class Anomaly(Task):
 
     def check_grid(self, grid: Sequence[Mapping[str, Any]]) -> None:
         from ml.tasks import detecting
+        from ml.tasks.estimators import EstimatorError
 
         if len(grid) > 1:
-            raise InsighteraError(
+            raise EstimatorError(
                 f"the grid has {len(grid)} points, and without a label nothing can choose among "
                 "them. Leave one."
             )
@@ -140,7 +143,9 @@ class Anomaly(Task):
 
     def answers(self, model: Any, frame: pd.DataFrame) -> Numbers:
         found = dict(model.answers(frame))
-        types, reasons = model.words(frame, found["flagged"] > 0, self.own["types"])
+        types, reasons = model.words(
+            frame, found["flagged"] > 0, self.own["types"], self.use_case.words
+        )
         found["type"] = np.array(types, dtype=object)
         found["explanation"] = np.array(reasons, dtype=object)
         return found
@@ -186,8 +191,12 @@ class Anomaly(Task):
             say.score_section(share, self.own["severities"]),
             say.expectation_section(periods, share, self.own["period"]),
             say.planted_section({**measures, **compared}, compared),
-            say.usual_section(columns, model.usual()),
+            say.reviews_section(reviewed(*judged.reviews)),
+            say.usual_section(columns, model.usual(), self.use_case.words),
         ]
+
+    def facts(self, judged: Judged) -> dict[str, Any]:
+        return {"reviews": asdict(reviewed(*judged.reviews))}
 
     def bounded(self, on: Engine, rows: Frame, population: int) -> Frame:
         """In one run at most `flagged_share` of the population is flagged, the most unusual, and

@@ -4,7 +4,7 @@ Without truth and without reviews nothing says whether what is flagged is worth 
 then says just that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,30 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from ml.tasks.evaluation import wilson
+from ml.core.words import value, with_unit
 from ml.tasks.markdown import table
+from ml.tasks.rates import Reviewed
 
-ENOUGH_REVIEWS = 20
 TOLERATED = 1.5  # times the share that is meant: rows of one entity come together, so it varies
 MANY = 3  # times that share, in one period: then it is the period that is unusual
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Reviewed:
-    """Reviews of flagged rows. `precision` and its interval (Wilson's, 95 %) are None below twenty
-    reviews.
-    """
-
-    confirmed: int
-    false_alarms: int
-    precision: float | None
-    interval: tuple[float, float] | None
-
-    @property
-    def reviews(self) -> int:
-        """How many there are."""
-        return self.confirmed + self.false_alarms
 
 
 @dataclass(frozen=True)
@@ -104,42 +87,6 @@ def by_period(cutoffs: NDArray[np.datetime64], flagged: NDArray[Any]) -> list[Pe
         Period(instant, int(number), round(hit))
         for instant, number, hit in zip(instants, rows, hits, strict=True)
     ]
-
-
-def reviewed(confirmed: int, false_alarms: int) -> Reviewed:
-    """The precision of what was reviewed, once there are twenty reviews."""
-    number = confirmed + false_alarms
-    if number < ENOUGH_REVIEWS:
-        return Reviewed(confirmed, false_alarms, None, None)
-    rate = confirmed / number
-    return Reviewed(confirmed, false_alarms, rate, wilson(rate, number))
-
-
-def beats_baseline(
-    own: Mapping[str, float], baseline: Mapping[str, float], reviews: Reviewed | None = None
-) -> tuple[bool | None, str]:
-    """Whether the detector beats robust z on the same rows, and the sentence; None where nothing
-    can tell.
-    """
-    key = "average_precision"
-    if key in own and key in baseline:
-        better = own[key] > baseline[key]
-        return better, (
-            f"{'finds' if better else 'does not find'} planted faults better than robust z "
-            f"(average precision {own[key]:.3f} and {baseline[key]:.3f} on the same rows)"
-        )
-    if reviews is None or reviews.precision is None or reviews.interval is None:
-        so_far = reviews.reviews if reviews else 0
-        return None, (
-            "not measurable yet: there is no truth to compare with, and "
-            f"{so_far} of the {ENOUGH_REVIEWS} reviews that it takes"
-        )
-    low, high = reviews.interval
-    return None, (
-        f"{reviews.precision:.0%} of {reviews.reviews} reviewed were confirmed ({low:.0%} to "
-        f"{high:.0%} at 95 %); what robust z alone would have flagged nobody reviewed, so the two "
-        "cannot be compared"
-    )
 
 
 def score_section(flagged_share: float, severities: Mapping[str, float]) -> str:
@@ -217,39 +164,29 @@ def planted_section(measures: Mapping[str, float], baseline: Mapping[str, float]
 
 def reviews_section(reviews: Reviewed) -> str:
     """What people said of the flagged rows that they looked at."""
-    head = "## What people found\n\n"
-    if reviews.precision is None or reviews.interval is None:
-        return head + (
-            f"{reviews.reviews} reviews so far ({reviews.confirmed} confirmed, "
-            f"{reviews.false_alarms} false alarms): too few to say how often a flag is right. From "
-            f"{ENOUGH_REVIEWS} on this card does."
-        )
-    low, high = reviews.interval
-    return head + (
-        f"Of {reviews.reviews:,} reviewed, {reviews.precision:.0%} were confirmed ({low:.0%} to "
-        f"{high:.0%} at 95 %). It is said of those that someone chose to look at, not of all that "
-        "are flagged."
-    )
+    said = f"## What people found\n\nOf what earlier versions flagged: {reviews.words}."
+    if reviews.precision is None:
+        return said
+    return f"{said} It is said of those that someone chose to look at, not of all that are flagged."
 
 
 def usual_section(
     features: Sequence[str],
     usual: Mapping[str, Sequence[float | None]],
-    labels: Mapping[str, str] | None = None,
+    words: Callable[[str], tuple[str, str]],
 ) -> str:
-    """Each feature's usual range: from the 5th to the 95th percentile of what was learned from."""
-    rows = [
-        ((labels or {}).get(name, name), _figure(low), _figure(high))
-        for name, low, high in zip(features, usual["usual_low"], usual["usual_high"], strict=True)
-    ]
+    """Each feature's usual range: from the 5th to the 95th percentile of what was learned from.
+    `words` gives a feature's label and unit.
+    """
+    rows = []
+    for name, *ends in zip(features, usual["usual_low"], usual["usual_high"], strict=True):
+        label, unit = words(name)
+        said = ["-" if end is None else value(end, unit) for end in ends]
+        rows.append((with_unit(label, unit, "{} ({})"), *said))
     return (
         "## What is usual\n\nNine of ten rows of the past lie between these. A category has no "
         "range: it is unusual by being rare.\n\n" + table(("feature", "usually from", "to"), rows)
     )
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.4g}"
 
 
 def _day(instant: np.datetime64) -> str:

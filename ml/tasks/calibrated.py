@@ -58,7 +58,7 @@ def fit(
         ensemble=False,
     )
     with estimators.one_thread():
-        model.fit(part, labels)
+        estimators.fit(model, part, labels)
     model.set_params(cv=len(pairs))  # the folds' row numbers would be stored with the model
     held = "entities" if apart.ndim == 1 else "nodes"
     calibration = f"{method}, on {len(pairs)} folds of held-out {held}"
@@ -120,7 +120,7 @@ def search(
         # Several fits at once, each in one thread.
         with estimators.one_thread():
             model = estimators.pipeline(use_case.estimator, kinds, parameters)
-            model.fit(frame.iloc[learn], labels[learn])
+            estimators.fit(model, frame.iloc[learn], labels[learn])
             return float(scorer(model, frame.iloc[judge], labels[judge]))
 
     tasks = [(parameters, pair) for parameters in grid for pair in folds.pairs]

@@ -19,12 +19,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from ml.core import words as in_words
 from ml.core.errors import InsighteraError
 from ml.core.sql import text
 from ml.core.use_case import is_number
 from ml.engine.protocol import key_text
 from ml.tasks.anomaly import PERIODS
-from ml.tasks.estimators import SEED, as_floats, as_strings
+from ml.tasks.estimators import SEED, EstimatorError, as_floats, as_strings, fit
 from ml.tasks.splits import Hashes, TooLittleDataError, judges, mixed
 
 ALLOWED = (
@@ -78,12 +79,12 @@ class Factor:
 def estimator(path: str, **parameters: Any) -> Any:
     """The outlier detector at the dotted path, its seed constant.
 
-    Raises InsighteraError for a path off the allow-list, one that is not installed, one without a
+    Raises EstimatorError for a path off the allow-list, one that is not installed, one without a
     decision about new rows, or a parameter that it does not know.
     """
     module, _, name = path.rpartition(".")
     if not path.startswith(ALLOWED):
-        raise InsighteraError(
+        raise EstimatorError(
             f"Detector {path!r} is not allowed. Use one whose path starts with "
             f"{' or '.join(ALLOWED)}."
         )
@@ -91,13 +92,16 @@ def estimator(path: str, **parameters: Any) -> Any:
         kind = getattr(import_module(module), name)
         known = kind().get_params()
     except (ImportError, AttributeError, TypeError) as error:
-        raise InsighteraError(f"No outlier detector {path!r}: {error}.") from error
+        raise EstimatorError(f"No outlier detector {path!r}: {error}.") from error
     unknown = sorted(set(parameters) - set(known))
     if unknown:
-        raise InsighteraError(f"{path} has no parameters {unknown}. It has {sorted(known)}.")
-    made = kind(**{key: value for key, value in DEFAULTS.items() if key in known} | parameters)
+        raise EstimatorError(f"{path} has no parameters {unknown}. It has {sorted(known)}.")
+    try:
+        made = kind(**{key: value for key, value in DEFAULTS.items() if key in known} | parameters)
+    except (TypeError, ValueError) as error:  # scikit-learn's wait for `fit`, PyOD's do not
+        raise EstimatorError(f"{path}: {error}") from error
     if not hasattr(made, "decision_function" if _is_pyod(path) else "score_samples"):
-        raise InsighteraError(f"{path} says nothing of new rows. Choose a detector that does.")
+        raise EstimatorError(f"{path} says nothing of new rows. Choose a detector that does.")
     return made
 
 
@@ -152,7 +156,7 @@ class Detector:
         self.columns_ = Columns(self.kinds).fit(learned)
         own = {"max_samples": min(TREE_ROWS, len(learned))} if _is_forest(self.path) else {}
         self.estimator_ = estimator(self.path, **(own | self.parameters))
-        self.estimator_.fit(self.columns_.transform(learned))
+        fit(self.estimator_, self.columns_.transform(learned))
         self.calibration_ = np.sort(self._outlyingness(self.columns_.transform(held)))
         self.calibration_robust_ = np.sort(self.columns_.robust_z(held))
         return self
@@ -430,9 +434,9 @@ def unreached(severities: Mapping[str, float], flagged_share: float) -> list[str
 
 
 def explanation(factors: Sequence[Factor], words: Words | None = None) -> str:
-    """A row's factors as a sentence: `Attendance, 7 days: 10 %; usually 75 % to 100 %`.
+    """A row's factors as a sentence: `Attendance, 7 days: 10 % (usually 75 to 100 %)`.
 
-    `words` gives a feature's label and unit; a `share` is said in percent.
+    `words` gives a feature's label and unit; without it, it is called by its name.
     """
     moving = [factor for factor in factors if factor.contribution > 0]
     outside = [factor for factor in moving if factor.is_outside][:SAID]
@@ -472,27 +476,15 @@ def anomaly_id_sql(
 
 
 def _said(factor: Factor, words: Words | None) -> str:
-    label, unit = words(factor.feature) if words else (factor.feature.replace("_", " "), "")
-    value = _number(factor.value, unit)
+    label, unit = words(factor.feature) if words else in_words.label_of(factor.feature, {})
+    said = in_words.value(factor.value, unit)
+    if factor.value is None:
+        said = f"{label}: {said}"
+    else:
+        said = f"{label}: {in_words.with_unit(said, unit)}"
     if factor.usual_low is None or factor.usual_high is None:
-        return (
-            f"{label}: {value}, which is rare" if factor.value is not None else f"{label}: {value}"
-        )
-    low, high = _number(factor.usual_low, unit), _number(factor.usual_high, unit)
-    return f"{label}: {value}; usually {low if low == high else f'{low} to {high}'}"
-
-
-def _number(value: Any, unit: str) -> str:
-    if value is None:
-        return "not recorded"
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value
-    number = float(value)
-    if unit == "share":
-        return f"{100 * number:.0f} %"
-    return f"{number:,.0f}" if number == round(number) else f"{number:,.2f}"
+        return said if factor.value is None else f"{said}, which is rare"
+    return f"{said} (usually {in_words.between(factor.usual_low, factor.usual_high, unit)})"
 
 
 def _rarity(column: pd.Series) -> dict[str, float]:

@@ -24,6 +24,10 @@ DEFAULTS = {"max_iter": 100, "early_stopping": False, "random_state": SEED}
 LINEAR_DEFAULTS = {"max_iter": 1000, "random_state": SEED}
 
 
+class EstimatorError(InsighteraError):
+    """An estimator that there is not, or that refuses its parameters; `Task.naming_grid` says whose."""
+
+
 def as_floats(columns: pd.DataFrame) -> NDArray[np.float64]:
     """Any numeric-like columns (nullable booleans, decimals, objects) as float64."""
     return columns.astype(np.float64).to_numpy()
@@ -53,12 +57,12 @@ def estimator(path: str, *, regressor: bool = False, **parameters: Any) -> Any:
     """The scikit-learn classifier (or, where asked for, regressor) at the dotted path, with the
     project's bounds and constant seed.
 
-    Raises InsighteraError for a path off the allow-list, a class without probabilities, or one
+    Raises EstimatorError for a path off the allow-list, a class without probabilities, or one
     that is no regressor where that is asked for.
     """
     module, _, name = path.rpartition(".")
     if not path.startswith(ALLOWED):
-        raise InsighteraError(
+        raise EstimatorError(
             f"Estimator {path!r} is not allowed. Use one whose path starts with "
             f"{' or '.join(ALLOWED)}: "
             "for these answers, missing values and explanations are supported."
@@ -67,17 +71,27 @@ def estimator(path: str, *, regressor: bool = False, **parameters: Any) -> Any:
         made = getattr(import_module(module), name)()
         known = made.get_params()
     except (ImportError, AttributeError, TypeError) as error:
-        raise InsighteraError(f"No scikit-learn estimator {path!r}: {error}.") from error
+        raise EstimatorError(f"No scikit-learn estimator {path!r}: {error}.") from error
     defaults = LINEAR_DEFAULTS if is_linear(path) else DEFAULTS
     unknown = sorted(set(parameters) - set(known))
     if unknown:
-        raise InsighteraError(f"{path} has no parameters {unknown}. It has {sorted(known)}.")
+        raise EstimatorError(f"{path} has no parameters {unknown}. It has {sorted(known)}.")
     made.set_params(**{key: value for key, value in defaults.items() if key in known} | parameters)
     if regressor and not is_regressor(made):
-        raise InsighteraError(f"{path} forecasts no numbers. Choose a regressor.")
+        raise EstimatorError(f"{path} forecasts no numbers. Choose a regressor.")
     if not regressor and not hasattr(made, "predict_proba"):
-        raise InsighteraError(f"{path} gives no probabilities. Choose a classifier that does.")
+        raise EstimatorError(f"{path} gives no probabilities. Choose a classifier that does.")
     return made
+
+
+def fit(model: Any, *learned: Any, **more: Any) -> Any:
+    """`model.fit`. Raises EstimatorError for what only fitting tells, such as a parameter's value
+    that makes no sense.
+    """
+    try:
+        return model.fit(*learned, **more)
+    except (TypeError, ValueError) as error:
+        raise EstimatorError(f"it cannot be fitted: {error}") from error
 
 
 def is_linear(path: str) -> bool:

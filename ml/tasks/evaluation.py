@@ -17,9 +17,9 @@ from sklearn.metrics import (
 )
 
 from ml.tasks.pictures import curve
+from ml.tasks.rates import wilson
 
 CALIBRATION_BINS = 10
-DEVIATIONS = 1.959964  # of the normal distribution, on either side of 95 %
 # Measure -> scikit-learn's scorer
 SCORERS = {
     "roc_auc": "roc_auc",
@@ -119,14 +119,6 @@ def by_band(
             )
         )
     return found
-
-
-def wilson(rate: float, trials: int) -> tuple[float, float]:
-    """Wilson's score interval of a rate at 95 %. Source: Wilson, JASA 22(158), 1927."""
-    square = DEVIATIONS**2 / trials
-    middle = (rate + square / 2) / (1 + square)
-    half = DEVIATIONS * np.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def band_warnings(bands: Sequence[Band]) -> list[str]:

@@ -278,7 +278,8 @@ class Forecaster:
         anchor, scale = self._anchor(frame, target)
         weighted = target.scaled and has_fit_parameter(model["estimator"], "sample_weight")
         weights = {"estimator__sample_weight": scale} if weighted else {}
-        return model.fit(frame[list(self.terms.kinds)], (labels - anchor) / scale, **weights)
+        learned = frame[list(self.terms.kinds)]
+        return estimators.fit(model, learned, (labels - anchor) / scale, **weights)
 
     def _said(self, model: Any, frame: pd.DataFrame, target: Target, damping: float) -> Floats:
         anchor, scale = self._anchor(frame, target)

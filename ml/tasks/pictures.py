@@ -24,12 +24,13 @@ def curve(
 
 
 def bars(ordered: list[tuple[str, float]], title: str) -> bytes:
-    """A horizontal bar for each name, the first at the bottom."""
+    """A horizontal bar for each name, which two may share, the first at the bottom."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 1 + 0.25 * len(ordered)), layout="constrained")
     axes = figure.subplots()
-    axes.barh([name for name, _ in ordered], [value for _, value in ordered])
+    values = [value for _, value in ordered]
+    axes.barh(range(len(ordered)), values, tick_label=[name for name, _ in ordered])
     axes.set(title=title)
     return _png(figure)
 

@@ -3,7 +3,8 @@ nothing else, and never which kind it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -79,6 +80,8 @@ class Judged:
     truth: NDArray[Any]
     answers: Numbers
     fitted: Fitted
+    # of what earlier versions flagged: how many people confirmed, how many were false alarms
+    reviews: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,7 @@ class Known:
 
 
 class Task(ABC):
-    """One use case's kind of question, its part of `meta.use_case` checked.
-
-    Raises InsighteraError where a field of the task is missing, unknown or makes no sense.
-    """
+    """One use case's kind of question. `ml.tasks.of` makes one, its part of `meta.use_case` checked."""
 
     kind: ClassVar[str]
     fields: ClassVar[tuple[str, ...]]  # of `meta.use_case`, beside the common ones
@@ -116,7 +116,11 @@ class Task(ABC):
 
     def __init__(self, use_case: UseCase) -> None:
         self.use_case = use_case
-        own = use_case.own
+        self.own: dict[str, Any] = {**self.may_lack, **use_case.own}
+
+    def check_fields(self) -> None:
+        """Raise InsighteraError where a field of the task is missing, unknown or makes no sense."""
+        use_case, own = self.use_case, self.use_case.own
         missing = sorted(set(self.fields) - set(self.may_lack) - set(own))
         unknown = sorted(set(own) - set(self.fields))
         if missing or unknown:
@@ -124,7 +128,6 @@ class Task(ABC):
                 f"{use_case.where} ({self.kind}) misses {missing or 'nothing'} and has unknown "
                 f"{unknown or 'nothing'}. The fields are described in docs/use-cases.md."
             )
-        self.own: dict[str, Any] = {**self.may_lack, **own}
         metric = use_case.promotion["metric"]
         if metric not in self.greater_is_better:
             raise InsighteraError(
@@ -193,17 +196,25 @@ class Task(ABC):
         """What only scikit-learn can tell: the estimator and its grid."""
         from sklearn.model_selection import ParameterGrid
 
-        grid = list(ParameterGrid(dict(self.use_case.grid)))
+        with self.naming_grid():
+            self.check_grid(list(ParameterGrid(dict(self.use_case.grid))))
+
+    @contextmanager
+    def naming_grid(self) -> Iterator[None]:
+        """What an estimator refuses in here becomes one message with the fields that asked for it."""
+        from ml.tasks.estimators import EstimatorError
+
         try:
-            self.check_grid(grid)
-        except InsighteraError as error:
+            yield
+        except EstimatorError as error:
+            case = self.use_case
             raise InsighteraError(
-                f"{self.use_case.where}.estimator or its grid: {error}"
+                f"{case.where}.estimator or its grid ({case.estimator} with {dict(case.grid)}): {error}"
             ) from error
 
     @abstractmethod
     def check_grid(self, grid: Sequence[Mapping[str, Any]]) -> None:
-        """Whether the task can use the estimator at each point of the grid."""
+        """Whether the task can use the estimator at each point of the grid. Raises EstimatorError."""
 
     @abstractmethod
     def outputs(self) -> tuple[Output, ...]:

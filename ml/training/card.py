@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ml.core.use_case import UseCase
+from ml.core.words import with_unit
 from ml.tasks.markdown import bullets, number, table
 from ml.tasks.protocol import Known
 from ml.tasks.selection import FALSE_DISCOVERY_RATE, Selection
@@ -138,6 +139,7 @@ def _features(facts: Facts) -> str:
         test = facts.selection.tests.get(name)
         rows.append(
             (
+                with_unit(*facts.use_case.words(name), form="{} ({})"),
                 name,
                 "mandatory" if name in facts.use_case.mandatory else "test",
                 number(test.information) if test else "-",
@@ -145,7 +147,8 @@ def _features(facts: Facts) -> str:
                 number(facts.importances.get(name)),
             )
         )
-    return table(("feature", "in by", "information (nats)", "p, corrected", "importance"), rows)
+    head = ("feature", "column", "in by", "information (nats)", "p, corrected", "importance")
+    return table(head, rows)
 
 
 def _proxies(proxies: Mapping[str, float | None]) -> str:

@@ -65,7 +65,7 @@ def versions(*, build: Any) -> pa.Table:
     (`VERSIONS`). No model is loaded.
     """
     made = Build.read(build)
-    metrics = {name: made.use_case(name).promotion["metric"] for name in made.use_cases}
+    metrics = {name: made.metric(name) for name in made.use_cases}
     rows = [
         {
             "use_case": entry.name,
@@ -74,7 +74,7 @@ def versions(*, build: Any) -> pa.Table:
             "decision": entry.tags.get("decision"),
             "caution": entry.tags.get(CAUTION) or None,
             "metric": metrics[entry.name],
-            "score": entry.metrics.get(metrics[entry.name]),
+            "score": entry.metrics.get(metrics[entry.name] or ""),
             "baseline_score": _float(entry.tags.get(BASELINE)),
             "features": len(entry.features),
             "trained_as_of": entry.as_of,
@@ -119,15 +119,18 @@ def train(
     decided. The thin dbt models call this.
 
     `build`: relation `this_build`, one row. `spine` and `features` as `ml.training.procedure.train` takes
-    them, on `connection`. Raises InsighteraError where the use case's YAML contradicts itself.
+    them, on `connection`. A use case that the build refused is not trained. Raises InsighteraError
+    where the use case's YAML contradicts itself.
     """
     made = Build.read(build)
+    if name in made.refused:
+        return decision(made, name, f"not trained: {', '.join(made.refused[name])} failed")
     use_case = made.use_case(name)
     registry.settle(name)
     versions = registry.list_versions(name)
     reason = kept(use_case, made.as_of, versions)
     if reason is not None:
-        return decision(made, use_case, reason)
+        return decision(made, name, reason)
     with turn():
         from ml.training import procedure
 
@@ -165,14 +168,14 @@ def kept(
     return f"kept champion: {age} days old"
 
 
-def decision(build: Build, use_case: UseCase, words: str, **facts: Any) -> pa.Table:
-    """The row of `DECISION` that says so; `facts` are its other columns."""
+def decision(build: Build, name: str, words: str, **facts: Any) -> pa.Table:
+    """The row of `DECISION` of use case `name` that says so; `facts` are its other columns."""
     row = dict.fromkeys(DECISION.names) | {
-        "use_case": use_case.name,
-        "model_name": use_case.name,
-        "champion_version": registry.champion_version(use_case.name),
+        "use_case": name,
+        "model_name": name,
+        "champion_version": registry.champion_version(name),
         "decision": words,
-        "metric": use_case.promotion["metric"],
+        "metric": build.metric(name),
         "as_of": build.as_of,
         "run_id": build.run_id,
         **facts,

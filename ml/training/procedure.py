@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ml import engine, lake, registry, tasks
 from ml.core.use_case import Build, UseCase
 from ml.features import model_input
+from ml.lake import anomaly_reviews
 from ml.tasks import estimators, selection
 from ml.tasks.pictures import bars
 from ml.tasks.protocol import Fitted, Judged, Known, Rows, Task
@@ -82,9 +83,10 @@ def train(
             if not len(rows):
                 raise TooLittleDataError(_nothing_matured(task, build.as_of))
             split = task.split(rows)
-            return _trained(Step(build, task, features, on, connection, before), rows, split)
+            with task.naming_grid():
+                return _trained(Step(build, task, features, on, connection, before), rows, split)
     except TooLittleDataError as reason:
-        return decision(build, use_case, f"not trained: {reason}")
+        return decision(build, use_case.name, f"not trained: {reason}")
 
 
 def _nothing_matured(task: Task, as_of: datetime) -> str:
@@ -105,10 +107,9 @@ def _trained(step: Step, rows: Rows, split: Split) -> pa.Table:
     key = _training_key(build, task, rows, frame)
     same = next((entry for entry in step.before if entry.tags.get("training_key") == key), None)
     if same is not None:
-        return decision(
-            build, use_case, f"already trained as version {same.version}: {same.tags['decision']}"
-        )
-    judged = _judged(task, rows, split, frame, found)
+        words = f"already trained as version {same.version}: {same.tags['decision']}"
+        return decision(build, use_case.name, words)
+    judged = _judged(step, rows, split, frame, found)
     final = task.fit(frame, np.arange(len(rows)), rows, found.kinds)
     verdict = _compared(task, judged, joined)
     snapshot = lake.replace(
@@ -118,12 +119,15 @@ def _trained(step: Step, rows: Rows, split: Split) -> pa.Table:
     return _registered(step, judged, final, verdict, (key, snapshot, found.refused, protected))
 
 
-def _judged(task: Task, rows: Rows, split: Split, frame: pd.DataFrame, found: Candidates) -> Judged:
+def _judged(step: Step, rows: Rows, split: Split, frame: pd.DataFrame, found: Candidates) -> Judged:
     """The procedure on the training side, and its answers about the validation side."""
+    task = step.task
     fitted = task.fit(frame, split.train, rows, found.kinds)
     held = frame.iloc[split.validation]
     answers = task.answers(fitted.model, held[list(fitted.selection.features)])
-    return Judged(rows, split, held, frame, rows.labels[split.validation], answers, fitted)
+    said = anomaly_reviews.counts(step.use_case.name, step.build.as_of)
+    truth = rows.labels[split.validation]
+    return Judged(rows, split, held, frame, truth, answers, fitted, said)
 
 
 @dataclass(frozen=True)
@@ -235,7 +239,7 @@ def _registered(
         )
     return decision(
         build,
-        use_case,
+        use_case.name,
         f"{'promoted' if ruling.promote else 'challenger'}: {ruling.reason}",
         trained_version=version,
         score=compared.score,
@@ -274,7 +278,10 @@ def _artifacts(
     files = folder / "artifacts"
     files.mkdir()
     (files / "model_card.md").write_text(text, encoding="utf-8")
-    ordered = sorted(importances.items(), key=lambda item: item[1])
+    said = {name: task.use_case.words(name)[0] for name in importances}
+    ordered = [
+        (said[name], value) for name, value in sorted(importances.items(), key=lambda item: item[1])
+    ]
     shown = bars(ordered, task.importance.format(metric=task.metric))
     for name, picture in {**task.pictures(judged), "importances.png": shown}.items():
         (files / name).write_bytes(picture)

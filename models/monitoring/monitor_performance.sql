@@ -1,10 +1,15 @@
 {%- set of_classification = [
     'observed_rate', 'mean_probability', 'positives', 'brier', 'roc_auc', 'top_count', 'top_precision', 'top_recall'
 ] -%}
+{%- set of_reviews = ['precision_reviewed', 'precision_reviewed_lower', 'precision_reviewed_upper'] -%}
 {%- set of_forecast = ['observed_mean', 'predicted_mean', 'mae', 'bias', 'coverage', 'interval_width'] -%}
 with
 prediction_history as (
     select * from {{ ref('monitor_prediction_history') }}
+),
+
+reviews as (
+    select * from {{ ref('monitor_reviews') }}
 ),
 
 labels as (
@@ -148,8 +153,23 @@ forecasted as (
     group by judged.use_case, judged.model_version, judged.week_start
 ),
 
+reviewed as (
+    select
+        reviews.use_case,
+        reviews.model_version,
+        cast({{ as_of() }} as date) as week_start,
+        reviews.reviews as row_count,
+        reviews.precision_reviewed,
+        reviews.precision_reviewed_lower,
+        reviews.precision_reviewed_upper
+    from reviews
+    where reviews.precision_reviewed is not null
+),
+
 final as (
-    {%- for table, measures in [('classified', of_classification), ('forecasted', of_forecast)] %}
+    {%- for table, measures in [
+        ('classified', of_classification), ('forecasted', of_forecast), ('reviewed', of_reviews)
+    ] %}
     {%- set last_table = loop.last %}
     {%- for measure in measures %}
     select

@@ -8,18 +8,20 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from typer.testing import CliRunner
 
 from ml import lake
 from ml.cli import main
 from ml.core.errors import InsighteraError
+from ml.lake import anomaly_reviews as reviews
 from ml.lake import prediction_tables
-from ml.publishing import anomaly_reviews as reviews
 
 TABLE = "attendance_anomalies"
 CASE = "attendance_anomaly"
-WHY = "Attendance, 7 days: 10 %; usually 75 % to 100 %"
+WHY = "Attendance, 7 days: 10 % (usually 75 to 100 %)"
 ONE, TWO, QUIET = "1a" * 16, "2b" * 16, "3c" * 16
 SCHEMA = pa.schema(
     [
@@ -189,11 +191,41 @@ def test_unknown_use_cases_and_states_are_named() -> None:
     assert reviews.detected(CASE, "confirmed").num_rows == 0
 
 
-def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("ml.cli.anomalies.console.width", 80, raising=False)
-    done = CliRunner().invoke(main.app, ["anomalies", *arguments], env={"COLUMNS": "80"})
+def insightera(*arguments: str) -> str:
+    done = CliRunner().invoke(main.app, arguments, env={"COLUMNS": "80"})
     assert done.exit_code == 0, done.output
     return done.output
+
+
+def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr("ml.cli.anomalies.console.width", 80, raising=False)
+    return insightera("anomalies", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("call", "key"),
+    [
+        (("anomalies", "list"), "anomaly_id"),
+        (("anomalies", "show", ONE), "anomaly_id"),
+        (("use-cases", "list"), "name"),
+    ],
+)
+def test_what_a_machine_gets_is_what_a_file_holds(
+    call: tuple[str, ...], key: str, tmp_path: Path
+) -> None:
+    reviews.resolve(ONE, "confirmed", "was ill")
+    rows = json.loads(insightera(*call, "--format", "json"))
+    assert rows
+    assert insightera(*call, "--out", "-") == insightera(*call, "--format", "csv")
+    read = {
+        "json": lambda path: json.loads(path.read_text()),
+        "csv": lambda path: pyarrow.csv.read_csv(path).to_pylist(),
+        "parquet": lambda path: pyarrow.parquet.read_table(path).to_pylist(),
+    }
+    for ending, of in read.items():
+        out = tmp_path / f"rows.{ending}"
+        assert f"{len(rows)} rows written to {out}" in insightera(*call, "--out", str(out))
+        assert [row[key] for row in of(out)] == [row[key] for row in rows]
 
 
 def test_the_command_line_lists_shows_and_resolves(
@@ -201,7 +233,9 @@ def test_the_command_line_lists_shows_and_resolves(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     told = run("list", monkeypatch=monkeypatch)
-    assert max(map(len, told.splitlines()[:-1])) <= 80
+    table = [line for line in told.splitlines() if line and line[0] in "┏┃┡│└"]
+    assert max(map(len, table)) <= 80
+    assert f"{CASE}: 0 of the 20 reviews that it takes" in told
     assert told.index("230002") < told.index("230001")
     assert "Attendance" in told
     assert (
@@ -213,6 +247,9 @@ def test_the_command_line_lists_shows_and_resolves(
         monkeypatch=monkeypatch,
     )
     assert said == "1a1a1a1a: false alarm.\n"
+    told = run("list", "--status", "open", monkeypatch=monkeypatch)
+    assert "1 of the 20 reviews that it takes" in told
+    assert "(0 confirmed, 1 false alarms)" in told
     shown = run("show", ONE, monkeypatch=monkeypatch)
     assert "false alarm: Siti was ill" in shown
     assert WHY in shown

@@ -111,12 +111,32 @@ def test_next_day_scores_what_changed_and_equals_a_full_scoring(demo: University
     assert demo.query("select count(*) from reporting.report_student_dropout_risk")[0][0] == active
 
 
-def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None:
+def in_force(here: University) -> dict[str, str]:
+    """Of each use case when the newest of what is in force was predicted."""
+    return {
+        name: str(newest)
+        for name, newest in here.query(
+            "select use_case, max(prediction_timestamp) from published.published_predictions group by 1"
+        )
+    }
+
+
+def served(here: University, sql: str) -> list[tuple]:
+    """Rows of the serving file."""
+    with duckdb.connect(str(here.home / "serving.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_refused_audit_changes_nothing_that_people_see_and_hinders_no_other(
+    demo: University,
+) -> None:
     before, serving = state(demo), digest(demo.home / "serving.duckdb")
+    former, risks = in_force(demo), served(demo, "from report_student_dropout_risk order by nim")
+    today, target = tomorrow(demo), f"{demo.target}-vars"  # what was parsed with other settings
     done = demo.dbt(
         *("build", *SAME_AGAIN, "--vars", "{largest_high_share: -1}"),
-        *("--target-path", f"{demo.target}-vars"),  # what was parsed with other settings
-        INSIGHTERA_AS_OF=tomorrow(demo),
+        *("--target-path", target),
+        INSIGHTERA_AS_OF=today,
     )
     assert done.returncode != 0
     after = state(demo)
@@ -128,6 +148,21 @@ def test_refused_audit_changes_nothing_that_people_see(demo: University) -> None
     assert "Traceback" not in done.stdout
     assert (after["head"], after["rows"]) == (before["head"], before["rows"])
     assert digest(demo.home / "serving.duckdb") == serving
+    assert "Of academic_excellence, attendance_anomaly, enrolment_forecast what was" in done.stdout
+
+    caught_up = insightera(demo, "catch-up", "--dbt-target", target)
+    assert caught_up.returncode == 0, caught_up.stdout + caught_up.stderr
+    assert "Up to date but for student_dropout" in caught_up.stdout
+    assert state(demo) == after, "what was refused is not published afterwards"
+    assert in_force(demo)["attendance_anomaly"] == today > former["attendance_anomaly"]
+    assert in_force(demo)["student_dropout"] == former["student_dropout"]
+    assert served(demo, "select distinct as_of from report_model_status") == [
+        (datetime.fromisoformat(today),)
+    ]
+    assert served(demo, "from report_student_dropout_risk order by nim") == risks
+    answers = "select use_case from report_model_status where answer like '%score_student_dropout%'"
+    assert served(demo, answers) == [("student_dropout",)]
+    assert "Nothing waits" in insightera(demo, "catch-up", "--dbt-target", target).stdout
     shown = insightera(demo, "predictions", "show", TABLE, "--branch", branches[0])
     assert shown.returncode == 0, shown.stderr
     assert TABLE in shown.stdout
@@ -258,11 +293,12 @@ def test_what_a_wrong_clock_published_ahead_of_time_is_not_in_force(demo: Univer
 
 def test_an_altered_model_is_refused_in_words(demo: University) -> None:
     """The champion's file is not what was registered: nothing is scored with it, and a line says so."""
-    before = state(demo)
+    before, today = state(demo), tomorrow(demo)
     (version,) = demo.query("select champion_version from ml.train_student_dropout")[0]
     for model in (demo.home / "mlartifacts").rglob("model.pkl"):
         model.write_bytes(model.read_bytes() + b" ")
-    done = demo.dbt("build", *SAME_AGAIN, INSIGHTERA_AS_OF=tomorrow(demo))
+    done = demo.dbt("build", *SAME_AGAIN, INSIGHTERA_AS_OF=today)
+    caught_up = insightera(demo, "catch-up")
     for model in (demo.home / "mlartifacts").rglob("model.pkl"):
         model.write_bytes(model.read_bytes()[:-1])
     assert done.returncode != 0
@@ -271,6 +307,10 @@ def test_an_altered_model_is_refused_in_words(demo: University) -> None:
     assert f"Model student_dropout version {version}: " in said[0]
     assert "is not the file that was registered" in said[0]
     assert state(demo) == before
+    assert caught_up.returncode == 0, caught_up.stdout + caught_up.stderr
+    assert served(demo, "select distinct as_of from report_model_status") == [
+        (datetime.fromisoformat(today),)
+    ]
 
 
 def test_rollback_takes_main_back_and_the_next_build_goes_on(demo: University) -> None:

@@ -113,6 +113,23 @@ def test_every_dashboard_says_of_which_day_it_is(board: Path) -> None:
             ),
             "has no column faculty",
         ),
+        (
+            "dashboards/model_health.yaml",
+            lambda c: c["position"]["CHART-as_of"]["meta"].update(
+                uuid=yaml.safe_load((PROJECT / "superset" / CHART).read_text())["uuid"]
+            ),
+            f"filter Use case does not reach {CHART}",
+        ),
+        (
+            "charts/health_drift.yaml",
+            lambda c: c["params"]["metrics"][0].update(aggregate="AVG"),
+            "averages over use_case",
+        ),
+        (
+            "dashboards/model_health.yaml",
+            lambda c: c["metadata"]["native_filter_configuration"][0].pop("requiredFirst"),
+            "filter Use case has a first value that is not applied",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_file(

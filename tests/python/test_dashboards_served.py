@@ -144,9 +144,12 @@ def test_every_chart_of_every_dashboard_shows_data(served: Served, tmp_path: Pat
             empty |= {chart["name"]} if chart["empty"] else set()
         assert (tmp_path / f"{slug}.png").stat().st_size > 50_000
     # no outcome is known yet, and the first table of Model health says so
-    assert {name.split("?")[0] for name in empty} == {"Did as many drop out as was predicted"}
-    status = found["model-health"][0]["text"]
-    assert "Not known yet: the first predictions are of 2024-03-04" in status
+    assert {name.split("?")[0] for name in empty} == {"Did as many come true as was predicted"}
+    status = found["model-health"][0]
+    assert "Not known yet: the first predictions are of 2024-03-04" in status["text"]
+    # one use case from the first look on, each question once
+    assert status["text"].count("Which model predicts?") == 1
+    assert status["rows"] == 7
     numbers = {chart["name"]: chart["text"].split("\n")[0] for chart in found["dropout-risk"]}
     active = served.university.query("select count(*) from reporting.report_student_dropout_risk")
     assert numbers["Students"] == str(active[0][0])

@@ -3,13 +3,17 @@ names is found."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 from conftest import PROJECT
 
+from ml.core.frames import to_spark
 from ml.core.macros import rendered
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 ROWS = {
     "feature versions": """
@@ -175,6 +179,10 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
             "select * replace (horizon - 1 as horizon) from sound",
             "select * replace (if(nim = 'b', cutoff, matures_at) as matures_at) from sound",
             f"select * replace (cutoff + interval 1 minute as cutoff) from sound where cutoff = '{AS_OF}'",
+            *(
+                f"select * replace ('{value}'::double + label as label) from sound"
+                for value in ("inf", "-inf", "nan")
+            ),
         ],
     ),
     (
@@ -205,33 +213,45 @@ TESTS: list[tuple[str, str, dict[str, Any], list[str], list[str]]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def data_tests() -> Any:
-    """The data tests, each by its name."""
+def read_by(engine: str) -> Any:
+    """The data tests as an engine reads them, each by its name."""
     used = (
         "history/end_of_time",
         "feature_table/feature_same_entity",
         "feature_table/feature_audit_columns",
         "build/as_of",
+        "engine/try_cast_raw",
     )
     names = [test[0] for test in TESTS]
     files = {name: f"../tests/generic/{name}" for name in names} | {
         BUILT_IN: f"feature_table/{BUILT_IN}"
     }
-    found = vars(rendered("duckdb", *used, *files.values(), ref=lambda name: name))
+    found = vars(rendered(engine, *used, *files.values(), ref=lambda name: name))
     return SimpleNamespace(**{name: found.get(f"test_{name}") or found[name] for name in names})
+
+
+@pytest.fixture(scope="module")
+def data_tests() -> Any:
+    """On DuckDB."""
+    return read_by("duckdb")
 
 
 def rows_returned(test: Callable[..., str], sound: str, model: str, arguments: dict) -> int:
     """How many rows the data test finds in `model`, SQL over the table `sound`."""
     with duckdb.connect() as connection:
-        connection.execute(f"create table sound as {ROWS[sound]}")
-        connection.execute(f"create table model as {model}")
-        connection.execute(
-            f"create table population as select timestamp '{AS_OF}' as cutoff from range(3)"
-        )
-        connection.execute(f"create table this_build as select timestamp '{AS_OF}' as as_of")
+        for name, query in tables_of(sound, model).items():
+            connection.execute(f"create table {name} as {query}")
         return len(connection.execute(str(test("model", **arguments))).fetchall())
+
+
+def tables_of(sound: str, model: str) -> dict[str, str]:
+    """What a data test reads, as DuckDB's SQL."""
+    return {
+        "sound": ROWS[sound],
+        "model": model,
+        "population": f"select timestamp '{AS_OF}' as cutoff from range(3)",
+        "this_build": f"select timestamp '{AS_OF}' as as_of",
+    }
 
 
 @pytest.mark.parametrize(("name", "rows", "arguments", "others"), [test[:4] for test in TESTS])
@@ -251,6 +271,22 @@ def test_a_defect_is_found(
     data_tests: Any, name: str, rows: str, arguments: dict, defect: str
 ) -> None:
     assert rows_returned(getattr(data_tests, name), rows, defect, arguments) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize("name", [test[0] for test in TESTS if test[0].endswith("_spine")])
+def test_spark_finds_the_same_rows_of_a_label(spark_session: "SparkSession", name: str) -> None:
+    (sound, arguments, others, defects) = next(test[1:] for test in TESTS if test[0] == name)
+    on_spark = getattr(read_by("spark"), name)
+    for model in ("from sound", *others, *defects):
+        with duckdb.connect() as connection:
+            for table, query in tables_of(sound, model).items():
+                connection.execute(f"create table {table} as {query}")
+                rows = connection.table(table).to_arrow_table()
+                to_spark(rows, spark_session).createOrReplaceTempView(table)
+        found = spark_session.sql(str(on_spark("model", **arguments))).count()
+        assert (found > 0) == (model in defects), model
 
 
 def test_every_data_test_is_tested() -> None:

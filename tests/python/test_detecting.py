@@ -12,7 +12,7 @@ import pytest
 from benchmarks import insights_attendance
 from ml.core.errors import InsighteraError
 from ml.core.sql import identifiers
-from ml.tasks import anomaly_measures, detecting
+from ml.tasks import anomaly_measures, detecting, rates
 from ml.tasks.detecting import Detector, Factor
 from ml.tasks.splits import Hashes, TooLittleDataError
 
@@ -143,8 +143,8 @@ def test_the_column_that_stands_out_leads(detector: Detector) -> None:
         (factor.contribution for factor in first), reverse=True
     )
     said = detecting.explanation(first, lambda name: WORDS.get(name, (name, "")))
-    assert said.startswith("Attendance, 7 days: 10 %; usually 78 % to 100 %")
-    assert detecting.explanation(second).startswith("clicks: 900; usually ")
+    assert said.startswith("Attendance, 7 days: 10 % (usually 78 to 100 %)")
+    assert detecting.explanation(second).startswith("clicks: 900 (usually ")
     assert "jalur: unheard of, which is rare" in detecting.explanation(third)
 
 
@@ -155,21 +155,21 @@ def test_only_what_is_flagged_is_put_in_words(detector: Detector) -> None:
     assert kinds == [None, "absence"]
     assert reasons[0] is None
     assert reasons[1] is not None
-    assert reasons[1].startswith("attendance: 0.10; usually 0.7")
+    assert reasons[1].startswith("attendance: 0.10 (usually 0.7")
     assert detector.words(rows, flagged * 0) == ([None, None], [None, None])
 
 
 def test_what_stands_out_only_together_is_said_so() -> None:
     within = [Factor("a", 1.0, 0.0, 2.0, 0.5), Factor("b", 3.0, 0.0, 4.0, 0.4)]
     assert detecting.explanation(within) == (
-        "an unusual combination of a: 1; usually 0 to 2; b: 3; usually 0 to 4"
+        "an unusual combination of a: 1 (usually 0 to 2); b: 3 (usually 0 to 4)"
     )
     assert detecting.explanation([Factor("a", 1.0, 0.0, 2.0, 0.0)]) == (
         "nothing alone: an unusual combination"
     )
     missing = Factor("a", None, 0.0, 2.0, 0.5)
     assert not missing.is_outside
-    assert detecting.explanation([missing]) == "a: not recorded; usually 0 to 2"
+    assert detecting.explanation([missing]) == "a: not recorded (usually 0 to 2)"
 
 
 def test_usual_ranges_are_percentiles_of_what_was_learned(detector: Detector) -> None:
@@ -315,19 +315,6 @@ def test_measures_with_and_without_truth() -> None:
     assert anomaly_measures.overlap(own * 0, own * 0) == 1.0
 
 
-def test_beating_the_baseline_is_not_claimed_without_truth() -> None:
-    better, said = anomaly_measures.beats_baseline({}, {}, anomaly_measures.reviewed(3, 2))
-    assert better is None
-    assert said.startswith("not measurable yet")
-    assert "5 of the 20 reviews" in said
-    better, said = anomaly_measures.beats_baseline({}, {}, anomaly_measures.reviewed(18, 2))
-    assert better is None
-    assert "90% of 20 reviewed were confirmed (70% to 97% at 95 %)" in said
-    measured = {"average_precision": 0.3}
-    assert anomaly_measures.beats_baseline(measured, {"average_precision": 0.2})[0] is True
-    assert anomaly_measures.beats_baseline(measured, {"average_precision": 0.3})[0] is False
-
-
 def test_the_card_says_what_to_expect(detector: Detector) -> None:
     cutoffs = np.repeat(np.array(["2024-01-01", "2024-01-08"], "datetime64[us]"), 100)
     flagged = np.zeros(200)
@@ -345,15 +332,21 @@ def test_the_card_says_what_to_expect(detector: Detector) -> None:
     score = anomaly_measures.score_section(0.02, {"Low": 0, "Medium": 90, "High": 99})
     assert "flagged from a score of 98 on" in score
     assert "no flagged row can be Low" in score
-    few = anomaly_measures.reviews_section(anomaly_measures.reviewed(1, 0))
-    assert "too few to say" in few
-    many = anomaly_measures.reviews_section(anomaly_measures.reviewed(30, 10))
-    assert "75% were confirmed" in many
+    few = anomaly_measures.reviews_section(rates.reviewed(12, 7))
+    assert "19 of the 20 reviews that it takes" in few
+    assert "(12 confirmed, 7 false alarms)" in few
+    many = anomaly_measures.reviews_section(rates.reviewed(18, 2))
+    assert "of 20 reviewed, 90% were confirmed (70% to 97% at 95 %)" in many
     own = anomaly_measures.measure(flagged, flagged)
     assert "Not measurable" in anomaly_measures.planted_section(own, own)
-    usual = anomaly_measures.usual_section(detector.features, detector.usual())
+    usual = anomaly_measures.usual_section(
+        detector.features,
+        detector.usual(),
+        lambda name: WORDS.get(name, (name, "hours" if name == "clicks" else "")),
+    )
     assert "| jalur | - | - |" in usual
-    assert "| attendance | 0.7" in usual
+    assert "| Attendance, 7 days | 78 % | 100 % |" in usual
+    assert "| clicks (hours) | " in usual
 
 
 def test_planted_faults_are_found_more_often_than_by_robust_z() -> None:

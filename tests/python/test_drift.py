@@ -33,8 +33,10 @@ def psi(reference: pd.Series, current: pd.Series) -> float:
     return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
 
 
-def measured(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
-    """What the macros say, by feature."""
+def measured(
+    reference: pd.DataFrame, current: pd.DataFrame, points: str = "drift_points"
+) -> pd.DataFrame:
+    """What the macros say, by feature; `points`: the macro that counts values."""
     categories = [name for name in reference if reference[name].dtype == object]
     numbers = [name for name in reference if name not in categories]
     with duckdb.connect() as connection:
@@ -49,7 +51,7 @@ def measured(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
             connection.execute(f"create table {name} as select {columns} from frame")
             connection.unregister("frame")
         connection.execute(
-            f"create table drift as {drift_query('old', 'new', numbers, categories)}"
+            f"create table drift as {drift_query('old', 'new', numbers, categories, points=points)}"
         )
         return connection.table("drift").df().set_index("feature_name")
 
@@ -115,10 +117,13 @@ KINDS = (
 
 @pytest.mark.parametrize(("old_rows", "new_rows"), [(20_000, 31_000), (500, 61), (7, 1)])
 @pytest.mark.parametrize("moved", [0.0, 0.1])
-def test_drift_is_that_of_numpy_and_scipy(old_rows: int, new_rows: int, moved: float) -> None:
+@pytest.mark.parametrize("points", ["drift_points", "counted_points"])
+def test_drift_is_that_of_numpy_and_scipy(
+    old_rows: int, new_rows: int, moved: float, points: str
+) -> None:
     reference = pd.DataFrame({kind: samples(kind, old_rows, 1, 0.0) for kind in KINDS})
     current = pd.DataFrame({kind: samples(kind, new_rows, 2, moved) for kind in KINDS})
-    found = measured(reference, current)
+    found = measured(reference, current, points)
     assert set(found.index) == set(KINDS)
     for kind in KINDS:
         row = found.loc[kind]
@@ -143,6 +148,28 @@ def test_chance_alone_hardly_exceeds_the_noise() -> None:
     assert (found["psi"] > found["psi_noise"]).sum() <= 2
     found = measured(reference, moved)
     assert (found["psi"] > found["psi_noise"]).all()
+
+
+def test_a_source_that_stops_is_no_chance_however_few_the_entities() -> None:
+    """Among three entities PSI says nothing; that none has a value any more is beyond chance."""
+    reference = pd.DataFrame({"a": samples("continuous", 200, 1, 0.0)})
+    current = pd.DataFrame({"a": [np.nan] * 3})
+    row = measured(reference, current).loc["a"]
+    assert row["psi"] < row["psi_noise"]
+    assert row["current_null_share"] - row["reference_null_share"] > row["null_share_noise"]
+
+
+def test_chance_alone_hardly_exceeds_the_noise_of_what_is_missing() -> None:
+    reference = pd.DataFrame({f"f{i}": samples("nulls", 3000, i, 0.0) for i in range(40)})
+    same = pd.DataFrame({f"f{i}": samples("nulls", 2000, 100 + i, 0.0) for i in range(40)})
+    moved = pd.DataFrame({f"f{i}": samples("nulls", 2000, 100 + i, 0.1) for i in range(40)})
+    beyond = []
+    for current in (same, moved):
+        found = measured(reference, current)
+        change = (found["current_null_share"] - found["reference_null_share"]).abs()
+        beyond.append((change > found["null_share_noise"]).sum())
+    assert beyond[0] <= 2
+    assert beyond[1] == 40
 
 
 def test_a_sample_without_rows_gives_null() -> None:

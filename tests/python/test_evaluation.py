@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.tasks import evaluation
+from ml.tasks import evaluation, rates
 
 THRESHOLDS = {"High": 0.6, "Low": 0.0, "Medium": 0.3}  # in no order
 
@@ -40,7 +40,7 @@ def test_wilson_of_the_textbook() -> None:
         (0, 20, 0.0000, 0.1611),
         (1, 29, 0.0061, 0.1718),
     ):
-        assert evaluation.wilson(hits / trials, trials) == pytest.approx((low, high), abs=5e-5)
+        assert rates.wilson(hits / trials, trials) == pytest.approx((low, high), abs=5e-5)
 
 
 @pytest.mark.parametrize(

@@ -125,13 +125,14 @@ def test_keys_are_the_same_on_spark(spark_session: "SparkSession") -> None:
 
 
 def test_monitoring_tells_keys_of_several_parts_apart() -> None:
-    """Each entity is one text, from which its keys come back."""
+    """Each entity is one text, from which its keys come back; a label that failed is not read."""
     macros = rendered(
         "duckdb",
         "monitoring/monitored_labels",
         "engine/text_literal",
         "tasks/task_columns",
-        monitored_use_cases=lambda: ["x"],
+        monitored_use_cases=lambda: ["x", "failed"],
+        refused_use_cases=lambda: {"failed": ["label_failed"]},
         use_case_meta=lambda name: {  # noqa: ARG005
             "task": "classification",
             "entity_keys": ["one", "two"],
@@ -140,7 +141,9 @@ def test_monitoring_tells_keys_of_several_parts_apart() -> None:
     )
     keys = [("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c"), ("a", "b%2Fc"), ("100 %", "/")]
     with duckdb.connect() as connection:
-        held = pd.DataFrame(keys, columns=["one", "two"]).assign(cutoff=0, label=0)
+        held = pd.DataFrame(keys, columns=["one", "two"]).assign(
+            cutoff=pd.Timestamp("2024-08-01"), label=0
+        )
         connection.register("label_x", held)
         found = connection.execute(macros.monitored_labels()).fetchall()
     texts = [row[2] for row in found]

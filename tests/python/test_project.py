@@ -9,6 +9,8 @@ import pytest
 import yaml
 from conftest import PROJECT
 
+from ml.cli import screen
+from ml.core.macros import rendered
 from ml.features.store import AUDIT
 from ml.raw.files import contract
 
@@ -43,6 +45,17 @@ def test_every_feature_has_unit_and_owner(own: Callable[[str], list[dict]]) -> N
         keys = node["meta"]["feature_table"]["entity_keys"]
         for name in set(node["columns"]) - set(keys):
             assert {"unit", "owner"} <= set(node["columns"][name]["meta"]), (node["name"], name)
+
+
+def test_dbt_and_the_command_line_read_the_same_labels(manifest: Path) -> None:
+    """`this_build` has them from dbt's graph, `insightera predictions` from the files."""
+    graph = json.loads(manifest.read_text())
+    labelled = rendered("duckdb", "build/labelled_columns", graph=graph).labelled_columns
+    found = {**labelled("features_"), **labelled("label_")}
+    assert found == screen._labels()
+    said = found["features_mahasiswa_attendance_habit"]["record_lag_hours_14d"]
+    assert said == {"label": "Longest wait for a record", "unit": "hours"}
+    assert found["label_enrolment_forecast"]["horizon"]["label"] == "Semesters ahead"
 
 
 def test_every_feature_table_is_made_and_tested_by_the_mechanism(

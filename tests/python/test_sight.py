@@ -102,10 +102,15 @@ def published(rows: pa.Table, case: Task) -> dict[tuple[Any, ...], dict[str, Any
     return {
         tuple(row[key] for key in case.answer_keys): {
             **{name: row[name] for name in (*names, "model_version")},
-            "factors": step.leading(row["contributing_factors"]),
+            "factors": leading(row["contributing_factors"]),
         }
         for row in rows.to_pylist()
     }
+
+
+def leading(factors: str) -> set[tuple[str, bool]]:
+    """The features that lead an answer (JSON), and whether each raises it."""
+    return {(told["feature"], told["contribution"] > 0) for told in json.loads(factors)}
 
 
 def standing(

@@ -89,6 +89,15 @@ WRONG: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (EACH, {"estimator": 5}, "estimator is 5"),
     (EACH, {"grid": {"depth": [1]}}, r"grid.*no parameters \['depth'\]"),
     (EACH, {"grid": {"max_iter": 20}}, "grid.max_iter is 20"),
+    *(
+        (of, {"grid": {name: [value]}}, rf"grid \(.*'{name}': .*cannot be fitted: .*'{name}'.*Got")
+        for of, name, value in (
+            (("classification", "forecast"), "max_iter", -5),
+            (("classification", "forecast"), "learning_rate", "fast"),
+            (("anomaly",), "n_estimators", -5),
+            (("anomaly",), "contamination", 7),
+        )
+    ),
     (EACH, {"entity_keys": []}, r"entity_keys is \[\]"),
     (EACH, {"features": "academic"}, "features is 'academic'"),
     (EACH, {"mandatory": None}, "mandatory is None"),

@@ -20,17 +20,19 @@ drift as (
 ),
 
 freshness as (
-    select * from {{ ref('monitor_freshness') }}
+    select * from {{ ref('report_freshness') }}
 ),
 
 quarantine as (
-    select * from {{ ref('quarantine') }}
+    select * from {{ ref('report_quarantine') }}
 ),
 
 use_cases as (
     {%- for name in monitored_use_cases() %}
     select
         '{{ name }}' as use_case,
+        {%- set failed = refused_use_cases().get(name, []) %}
+        {{ text_literal(failed | join(', ')) if failed else 'cast(null as string)' }} as failed_models,
         {{ use_case_meta(name).get('horizon_days', 'null') }} as horizon_days,
         {{ 'true' if task_columns(use_case_meta(name).get('task')).label else 'false' }} as has_outcome
     {{ 'union all' if not loop.last }}
@@ -55,6 +57,7 @@ champions as (
 publications as (
     select
         use_cases.use_case,
+        max(use_cases.failed_models) as failed_models,
         count(receipts.snapshot_id) as publication_count,
         max(receipts.published_at) as published_at
     from use_cases
@@ -91,6 +94,7 @@ drifted as (
         use_cases.use_case,
         count(drift.feature_name) as watched_count,
         count(case when drift.is_drifted then 1 end) as drifted_count,
+        count(case when drift.state = 'season' then 1 end) as season_count,
         count(
             case
                 when
@@ -107,19 +111,26 @@ drifted as (
 
 stale as (
     select
-        count(freshness.limit_days) as watched_count,
-        count(case when freshness.is_stale or freshness.is_stale_by_the_clock then 1 end) as stale_count,
-        min(
-            case when freshness.is_stale or freshness.is_stale_by_the_clock then freshness.table_name end
-        ) as first_stale,
-        count(case when freshness.is_stale then 1 end) as stale_at_as_of_count,
-        min(case when freshness.is_stale_by_the_clock then freshness.clock_age_days end) as clock_age_days
-    from freshness
+        use_cases.use_case,
+        count(case when freshness.verdict not in ('empty', 'too little history') then 1 end) as watched_count,
+        count(case when freshness.verdict in ('stale', 'late') then 1 end) as old_count,
+        min(case when freshness.verdict in ('stale', 'late') then freshness.table_name end) as first_old,
+        count(case when freshness.verdict = 'late, as every year at this time' then 1 end) as season_count,
+        count(case when freshness.clock_verdict = 'history' then 1 end) as history_count,
+        count(case when freshness.clock_verdict in ('stale', 'late') then 1 end) as clock_old_count,
+        min(case when freshness.clock_verdict in ('stale', 'late') then freshness.clock_age_days end) as clock_age_days
+    from use_cases
+    left join freshness on use_cases.use_case = freshness.use_case
+    group by use_cases.use_case
 ),
 
 refused as (
-    select count(*) as row_count
-    from quarantine
+    select
+        use_cases.use_case,
+        coalesce(sum(quarantine.row_count), 0) as row_count
+    from use_cases
+    left join quarantine on use_cases.use_case = quarantine.use_case and quarantine.is_read
+    group by use_cases.use_case
 ),
 
 answers as (
@@ -135,7 +146,8 @@ answers as (
                 || coalesce(champions.metric || ' ' || {{ rounded_text('champions.score', 2) }}, 'measure unknown')
                 || coalesce(', its best baseline ' || {{ rounded_text('champions.baseline_score', 2) }}, '')
         end as answer,
-        champions.champion_count > 0 as is_fine
+        champions.champion_count > 0 as is_fine,
+        false as is_season
     from champions
     union all
     select
@@ -147,8 +159,9 @@ answers as (
             else
                 cast(cast(publications.published_at as date) as string) || ', publication '
                 || cast(publications.publication_count as string)
-        end as answer,
-        publications.publication_count > 0 as is_fine
+        end || coalesce('; in this build ' || publications.failed_models || ' failed', '') as answer,
+        publications.publication_count > 0 and publications.failed_models is null as is_fine,
+        false as is_season
     from publications
     union all
     select
@@ -173,7 +186,8 @@ answers as (
                 || cast(cast(predictions.first_at as date) as string)
                 || ', and their outcomes take ' || cast(predictions.horizon_days as string) || ' days'
         end as answer,
-        true as is_fine
+        true as is_fine,
+        false as is_season
     from outcomes
     inner join predictions on outcomes.use_case = predictions.use_case
     union all
@@ -193,39 +207,63 @@ answers as (
                             || ' of them, how many are missing has changed'
                     else ''
                 end
+                || case
+                    when drifted.season_count > 0
+                        then
+                            '; ' || cast(drifted.season_count as string)
+                            || ' differ from training as every year at this time'
+                    else ''
+                end
         end as answer,
-        drifted.drifted_count = 0 as is_fine
+        drifted.drifted_count = 0 as is_fine,
+        drifted.season_count > 0 as is_season
     from drifted
     union all
     select
-        use_cases.use_case,
+        stale.use_case,
         5 as question_number,
         'Is the data fresh?' as question,
         case
-            when stale.watched_count = 0 then 'Not known: no table has a limit'
-            when stale.stale_count = 0
-                then 'All ' || cast(stale.watched_count as string) || ' tables that have a limit are'
-            when stale.stale_at_as_of_count = 0
-                then 'No: the newest row is ' || cast(stale.clock_age_days as string) || ' days old by the clock'
+            when stale.watched_count = 0 then 'Not known: no table has a limit, or news often enough'
             else
-                cast(stale.stale_count as string) || ' of ' || cast(stale.watched_count as string)
-                || ' are stale, ' || stale.first_stale || ' among them'
+                'At the build''s instant '
+                || case
+                    when stale.old_count > 0
+                        then
+                            cast(stale.old_count as string) || ' of ' || cast(stale.watched_count as string)
+                            || ' tables are stale or late, ' || stale.first_old || ' among them'
+                    else 'none of ' || cast(stale.watched_count as string) || ' tables is older than usual'
+                end
+                || case
+                    when stale.season_count > 0
+                        then '; ' || cast(stale.season_count as string) || ' late, as every year at this time'
+                    else ''
+                end
+                || case
+                    when stale.history_count > 0 then ''
+                    when stale.clock_old_count > 0
+                        then
+                            '; by the clock ' || cast(stale.clock_old_count as string)
+                            || ' are stale or late, the newest row of ' || cast(stale.clock_age_days as string)
+                            || ' days ago'
+                    else '; by the clock none'
+                end
         end as answer,
-        stale.stale_count = 0 as is_fine
-    from use_cases
-    cross join stale
+        stale.old_count + stale.clock_old_count = 0 as is_fine,
+        stale.season_count > 0 as is_season
+    from stale
     union all
     select
-        use_cases.use_case,
+        refused.use_case,
         6 as question_number,
         'Were rows refused?' as question,
         case
-            when refused.row_count = 0 then 'None: every row of the extracts keeps the raw contract'
-            else cast(refused.row_count as string) || ' rows are in quarantine'
+            when refused.row_count = 0 then 'None: every row of what it reads keeps the raw contract'
+            else cast(refused.row_count as string) || ' rows of what it reads are in quarantine'
         end as answer,
-        refused.row_count = 0 as is_fine
-    from use_cases
-    cross join refused
+        refused.row_count = 0 as is_fine,
+        false as is_season
+    from refused
     union all
     select
         champions.use_case,
@@ -235,7 +273,8 @@ answers as (
             when champions.champion_count = 0 then 'Not known: there is no champion'
             else coalesce(champions.caution, 'Yes, on the rows it was validated on')
         end as answer,
-        champions.caution is null as is_fine
+        champions.caution is null as is_fine,
+        false as is_season
     from champions
 ),
 
@@ -245,7 +284,11 @@ final as (
         answers.question_number,
         answers.question,
         answers.answer,
-        case when answers.is_fine then 'fine' else 'look at it' end as verdict,
+        case
+            when not answers.is_fine then 'look at it'
+            when answers.is_season then 'season'
+            else 'fine'
+        end as verdict,
         {{ as_of() }} as as_of
     from answers
 )

@@ -4,6 +4,7 @@
 with
 performance as (
     select * from {{ ref('monitor_performance') }}
+    where measure in ('{{ measures | join("', '") }}')
 ),
 
 wide as (

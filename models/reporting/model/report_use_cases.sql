@@ -14,6 +14,16 @@ drift as (
     select * from {{ ref('monitor_drift') }}
 ),
 
+decisions as (
+    {%- for name in built %}
+    select
+        train_{{ name }}.use_case,
+        train_{{ name }}.decision
+    from {{ ref('train_' ~ name) }} as train_{{ name }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
 use_cases as (
     {%- for name, group, title, judul in intended %}
     select
@@ -45,8 +55,7 @@ champions as (
     select
         versions.use_case,
         max(case when versions.role like '%champion%' then versions.model_version end) as champion_version,
-        max(case when versions.role like '%champion%' then versions.features end) as feature_count,
-        count(*) as version_count
+        max(case when versions.role like '%champion%' then versions.features end) as feature_count
     from versions
     group by versions.use_case
 ),
@@ -80,15 +89,14 @@ final as (
         champions.champion_version,
         case
             when not use_cases.has_label then 'there is no label yet'
-            when champions.champion_version is not null then null
-            when champions.version_count > 0 then 'no version was good enough'
-            else 'no version has been trained'
+            when champions.champion_version is null then decisions.decision
         end as why_no_champion,
         coalesce(published.row_count, 0) as published_rows,
         watched.column_count is not null as is_monitored,
         use_cases.is_on_dashboard,
         {{ as_of() }} as as_of
     from use_cases
+    left join decisions on use_cases.use_case = decisions.use_case
     left join champions on use_cases.use_case = champions.use_case
     left join published on use_cases.use_case = published.use_case
     left join watched on use_cases.use_case = watched.use_case

@@ -39,6 +39,7 @@ _FLAGGED = pa.schema(
     [
         ("anomaly_id", pa.string()),
         ("use_case", pa.string()),
+        ("model_version", pa.string()),
         ("entity", pa.string()),
         ("domain", pa.string()),
         ("anomaly_type", pa.string()),
@@ -63,7 +64,7 @@ def tables() -> list[str]:
 def detected(use_case: str = "", status: str = "all", as_of: datetime | None = None) -> pa.Table:
     """Every anomaly ever flagged, as the latest build that flagged it says, and its review.
 
-    Columns: `anomaly_id`, `use_case`, `entity` (its keys, `/` between them), `domain`,
+    Columns: `anomaly_id`, `use_case`, `model_version`, `entity` (its keys, `/` between them), `domain`,
     `anomaly_type`, `severity`, `anomaly_score`, `z_score`, `explanation`, `prediction_timestamp`,
     `status` (open, confirmed, false_alarm), `reason`, `reviewed_by`, `reviewed_at`. The open ones
     first, then by score. Raises InsighteraError for a use case or a status that there is not.
@@ -198,6 +199,7 @@ def _flagged(table: str, as_of: datetime | None) -> pa.Table:
             select
                 anomaly_id,
                 model_name as use_case,
+                model_version,
                 concat_ws('/', {identifiers(keys)}) as entity,
                 domain, anomaly_type, severity, anomaly_score, z_score, explanation,
                 prediction_timestamp
