@@ -12,8 +12,8 @@
             known_at: column of the spine, or SQL instant: believe what was believed then.
             join_key_map: {side: {key of a feature table: column of the spine}}. A table without the entity keys is
                 joined once for each side whose keys it has, and `<side>__` stands before its columns.
-        Gives the spine's columns, then the features'; of the tables' own columns neither the keys nor `valid_*`,
-        `system_*` and `is_current`. A name found twice is `<name>__<column>`. In the order of the spine.
+        Gives the spine's columns, then the features', those that count days (`days_counted`) as of the instant; of the
+        tables' own columns neither the keys nor `valid_*`, `system_*`, `is_current` and `<feature>__since`. A name found twice is `<name>__<column>`. In the order of the spine.
         Use: `{{ point_in_time_join(
             ref('label_x'), {'academic': ref('features_y')}, ['nim'], 'cutoff', known_at='cutoff'
         ) }}`; of pairs `join_key_map={'a': {'nidn': 'nidn_a'}, 'b': {'nidn': 'nidn_b'}}`.
@@ -51,6 +51,7 @@
     spine_rows as {{ materialized() }} (
         select
             spine.*,
+            {{ point_in_time_utc(timestamp, spine_columns) }} as __instant,
             {{ row_ids() }} as __row_id
         from {{ point_in_time_source(spine) }} as spine
     ),
@@ -60,7 +61,7 @@
             {%- for key in spine_keys %}
             {{ adapter.quote(key) }} as key_{{ loop.index }},
             {%- endfor %}
-            {{ point_in_time_utc(timestamp, spine_columns) }} as instant,
+            __instant as instant,
             {%- if is_known_column %}
             {{ point_in_time_utc(known_at, spine_columns) }} as known_at,
             {%- endif %}
@@ -113,7 +114,15 @@
             {%- for key, name in reading.columns.items() %}
             {%- set column = tables[reading.table][key].name %}
             {%- do output.append(adapter.quote(name[:name | length - key | length] ~ column)) %}
-            rows_{{ number }}.{{ adapter.quote(column) }} as {{ output[-1] }},
+            {%- set value = 'rows_' ~ number ~ '.' ~ adapter.quote(column) %}
+            {%- set since = tables[reading.table].get(key ~ '__since') %}
+            {%- if since %}
+            {{ days_counted(
+                value, 'rows_' ~ number ~ '.' ~ adapter.quote(since.name), 'spine_rows.__instant', tables[reading.table][key].type
+            ) }} as {{ output[-1] }},
+            {%- else %}
+            {{ value }} as {{ output[-1] }},
+            {%- endif %}
             {%- endfor %}
             {%- endfor %}
             spine_rows.__row_id
@@ -129,6 +138,13 @@
     select {{ output | join(', ') }}
     from final
     order by __row_id
+{%- endmacro %}
+
+{% macro days_counted(value, since, instant, type) -%}
+    {#- A feature that counts the days since something, at an instant: `value` is what it is at the version's
+        `valid_from`, `since` when what it counts from happened. Without `since` the value stands.
+        Arguments: SQL expressions; type: of the value. -#}
+    coalesce(cast({{ day_number(instant) }} - {{ day_number(since) }} as {{ type }}), {{ value }})
 {%- endmacro %}
 
 {% macro point_in_time_readings(spine, tables, entity_keys, join_key_map) -%}
@@ -151,7 +167,9 @@
         {%- endif -%}
         {%- for side, keys in sides or [('', own)] -%}
             {%- set prefix = side ~ '__' if side else '' -%}
-            {%- set shown = columns | reject('in', hidden + keys.keys() | list) | list -%}
+            {%- set since = [] -%}
+            {%- for column in columns -%} {%- do since.append(column ~ '__since') -%} {%- endfor -%}
+            {%- set shown = columns | reject('in', hidden + since + keys.keys() | list) | list -%}
             {%- do readings.append({'table': name, 'side': side, 'keys': keys, 'prefix': prefix, 'shown': shown}) -%}
             {%- for column in shown -%} {%- do taken.append(prefix ~ column) -%} {%- endfor -%}
         {%- endfor -%}

@@ -3,6 +3,7 @@
 from ml.features.point_in_time import (
     LONGEST,
     MACROS,
+    SINCE,
     UTC,
     VALIDITY,
     Reading,
@@ -13,6 +14,7 @@ from ml.features.point_in_time import (
 __all__ = [
     "LONGEST",
     "MACROS",
+    "SINCE",
     "UTC",
     "VALIDITY",
     "Reading",

@@ -6,7 +6,7 @@ answers in row numbers; the columns themselves never pass through SQL but are ta
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,12 +28,15 @@ from ml.features.needed import needed
 VALIDITY = ("valid_from", "valid_to", "system_from", "system_to")
 MACROS = (
     "history/end_of_time",
+    "engine/day_number",
     "engine/last_known",
     "engine/row_ids",
     "engine/version_before",
     "point_in_time_join",
 )
 LONGEST = timedelta(days=4_000_000)  # from year 1 to 9999 and more; what DuckDB can add to a time
+SINCE = "__since"  # ends the name of the column that says from when a feature counts days
+_DAY = 86_400_000_000  # microseconds
 UTC = pa.timestamp("us")  # naive, as everywhere in the warehouse
 
 
@@ -62,9 +65,9 @@ def point_in_time_join(
     that began more than `ttl` before gives NULL. A NULL key (or NaN) or time matches nothing.
 
     Gives the spine's columns as they are, then each feature table's but for the keys, `valid_*`,
-    `system_*` and `is_current`; a name found twice comes as `<name>__<column>`. `feature_timestamp`
-    and `feature_hash` are columns like any other. The work is done on a cursor of `connection`,
-    or in memory.
+    `system_*`, `is_current` and `<feature>__since`, from when on that feature counts the days; a name
+    found twice comes as `<name>__<column>`. `feature_timestamp` and `feature_hash` are columns like
+    any other. The work is done on a cursor of `connection`, or in memory.
 
     `join_key_map`, {side: {key of a feature table: column of the spine}}: a table without the entity
     keys is joined once for each side whose keys it has, and `<side>__` stands before its columns. Of
@@ -90,14 +93,18 @@ def point_in_time_join(
     with _cursor(connection) as cursor:
         for reading in found_by:
             held = features[reading.table]
+            clocks = _clocks(reading.columns, schemas[reading.table].names)
             if connection is not None and isinstance(held, duckdb.DuckDBPyRelation):
                 times = [each for each in VALIDITY if each in held.columns]
                 asked, by = _asked(rows, instants, reading.keys, known)
-                read = [*reading.keys, *times, *reading.columns]
+                read = [*reading.keys, *times, *reading.columns, *clocks.values()]
                 held = needed(held, read, by, asked, connection)
             table = to_arrow(held, f"feature table {reading.table!r}")
             found = _match(cursor, rows, instants, table, reading, limit, known)
-            columns += _taken([table.column(column) for column in reading.columns], found)
+            taken = _taken(table, [*reading.columns, *clocks.values()], found)
+            for column, since in clocks.items():
+                taken[column] = _days_counted(taken[column], taken[since], instants["instant"])
+            columns += [taken[column] for column in reading.columns]
             names += reading.columns.values()
     return pa.Table.from_arrays(columns, names=names)
 
@@ -307,15 +314,31 @@ def _asked(
     return asked, named
 
 
-def _taken(columns: Sequence[pa.ChunkedArray], rows: pa.Array) -> list[pa.ChunkedArray]:
+def _taken(table: pa.Table, columns: Sequence[str], rows: pa.Array) -> dict[str, Any]:
     """The columns at `rows`, NULL where a row is."""
 
-    def taken(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    def taken(column: str) -> Any:
         # One chunk is many times faster to take from; beyond 2 GB of text there are always several.
-        return pc.take(column.combine_chunks(), rows)
+        return pc.take(table.column(column).combine_chunks(), rows)
 
     with ThreadPoolExecutor(pa.cpu_count()) as pool:
-        return list(pool.map(taken, columns))
+        return dict(zip(columns, pool.map(taken, columns), strict=True))
+
+
+def _clocks(columns: Iterable[str], held: Sequence[str]) -> dict[str, str]:
+    """Of the features that count days the column that says since when."""
+    return {name: f"{name}{SINCE}" for name in columns if f"{name}{SINCE}" in held}
+
+
+def _days_counted(value: Any, since: Any, instants: pa.ChunkedArray) -> Any:
+    """What counts days, at each instant: the macro `days_counted`. Without `since` the value stands."""
+    today, begun = (
+        np.floor_divide(pc.cast(each, pa.int64()).fill_null(0).to_numpy(), _DAY)
+        for each in (instants, _utc(pa.chunked_array([since]), "what days are counted from"))
+    )
+    counted = pa.array(today - begun).cast(value.type)
+    known = pc.and_(pc.is_valid(since), pc.is_valid(instants))
+    return pc.if_else(known, counted, value)
 
 
 def _row_type(length: int) -> type[np.signedinteger[Any]]:

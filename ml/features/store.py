@@ -11,11 +11,11 @@ from ml.core.errors import InsighteraError
 from ml.core.instants import instant
 from ml.core.macros import rendered
 from ml.core.sql import identifier
+from ml.features.point_in_time import MACROS, SINCE
 
+_MACROS = rendered("duckdb", *MACROS, "feature_table/feature_audit_columns")
 # What `feature_table` adds to every feature table: {name: {type, description}}, in its order.
-AUDIT: dict[str, dict[str, str]] = rendered(
-    "duckdb", "feature_table/feature_audit_columns"
-).feature_audit_columns()
+AUDIT: dict[str, dict[str, str]] = _MACROS.feature_audit_columns()
 
 
 def entity_keys() -> dict[str, tuple[str, ...]]:
@@ -51,13 +51,14 @@ def lookup(entity: str, as_of: str = "") -> dict[str, pa.Table]:
                 "and not temporary"
             ).fetchall()
         }
+        built_as_of = _built_as_of(connection)
         versions = {
             name: _versions(connection, name, keys, entity)
             for name, keys in sorted(entity_keys().items())
             if name in built
         }
         found = {
-            name: _valid(rows, as_of).to_arrow_table()
+            name: _valid(rows, as_of, built_as_of).to_arrow_table()
             for name, rows in versions.items()
             if rows is not None and rows.limit(1).fetchone()
         }
@@ -79,8 +80,29 @@ def _versions(
     return connection.sql(query, params=values)
 
 
-def _valid(versions: duckdb.DuckDBPyRelation, as_of: str) -> duckdb.DuckDBPyRelation:
-    if not as_of:
-        return versions.filter("is_current")
-    at, end = (f"timestamp '{instant(moment)}'" for moment in (as_of, "9999-01-01"))
-    return versions.filter(f"valid_from <= {at} and valid_to > {at} and system_to > {end}")
+def _built_as_of(connection: duckdb.DuckDBPyConnection) -> str:
+    """The instant of the warehouse's newest build, as SQL."""
+    ((as_of,),) = connection.execute("select max(as_of) from staging.this_build").fetchall()
+    return f"timestamp '{as_of}'"
+
+
+def _valid(
+    versions: duckdb.DuckDBPyRelation, as_of: str, built_as_of: str
+) -> duckdb.DuckDBPyRelation:
+    """The version of an instant, what counts days as of it."""
+    at, end = (f"timestamp '{instant(moment)}'" for moment in (as_of or "9999-01-01", "9999-01-01"))
+    found = versions.filter(
+        f"valid_from <= {at} and valid_to > {at} and system_to > {end}" if as_of else "is_current"
+    )
+    then = at if as_of else built_as_of
+    types = dict(zip(found.columns, found.types, strict=True))
+    return found.project(
+        ", ".join(
+            f"{_MACROS.days_counted(identifier(name), identifier(name + SINCE), then, types[name])} "
+            f"as {identifier(name)}"
+            if name + SINCE in types
+            else identifier(name)
+            for name in found.columns
+            if not name.endswith(SINCE)
+        )
+    )

@@ -23,7 +23,7 @@ from ml.core.sql import identifier, identifiers, text
 from ml.core.turns import turn
 from ml.core.use_case import Build, UseCase
 from ml.engine import BATCH_ROWS, Engine, Frame, Read, literal
-from ml.features import VALIDITY, point_in_time_join, readings
+from ml.features import SINCE, VALIDITY, point_in_time_join, readings
 from ml.features.model_input import Sight
 from ml.lake import prediction_tables
 from ml.tasks.protocol import Task
@@ -264,16 +264,21 @@ def _reads(
             "(`--vars 'retrain: always'`)."
         )
     return [
-        Read(each.table, each.keys, wanted | _when(number, found[each.table]))
+        Read(each.table, each.keys, wanted | _when(number, wanted, found[each.table]))
         for number, each in enumerate(joined)
         if (wanted := {new: column for column, new in each.columns.items() if new in columns})
     ]
 
 
-def _when(number: int, held: Sequence[str]) -> dict[str, str]:
-    """Columns that say when a version held and was recorded."""
+def _when(number: int, wanted: Mapping[str, str], held: Sequence[str]) -> dict[str, str]:
+    """Columns that say when a version held and was recorded, and since when what is wanted counts days."""
     recorded = {f"{number}{RECORDED}": name for name in ("feature_timestamp",) if name in held}
-    return recorded | {column: column for column in VALIDITY if column in held}
+    counted = {
+        f"{new}{SINCE}": f"{column}{SINCE}"
+        for new, column in wanted.items()
+        if f"{column}{SINCE}" in held
+    }
+    return recorded | counted | {column: column for column in VALIDITY if column in held}
 
 
 def _pending(

@@ -332,6 +332,10 @@ def all_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
             case.publish()
     with duckdb.connect(str(home / "warehouse.duckdb")) as warehouse:
         warehouse.execute("create schema ml; create schema published; create schema features")
+        warehouse.execute(
+            "create schema staging; create table staging.this_build as "
+            "select timestamp '2024-08-01 12:00' as as_of"
+        )
         for case in CASES:
             warehouse.execute(
                 f"create table ml.train_{case.name} as select 'promoted.' as decision;"
@@ -342,11 +346,11 @@ def all_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
             """
             create table features.features_mahasiswa_cohort as
             select
-                'S1' as nim, 0.5 as share, 'IF' as programme, true as is_current,
-                timestamp '2024-01-01' as valid_from, timestamp '9999-12-31' as valid_to,
+                'S1' as nim, 0.5 as share, 4 as silent, timestamp '2023-12-28' as silent__since,
+                'IF' as programme, true as is_current, timestamp '2024-01-01' as valid_from, timestamp '9999-12-31' as valid_to,
                 timestamp '9999-12-31' as system_to, timestamp '2023-12-31' as feature_timestamp;
             create table features.features_program_studi_enrolment as
-            select p.kode_prodi, 35.0 as active_students, cohort.* exclude (nim, share, programme)
+            select p.kode_prodi, 35.0 as active_students, cohort.* exclude (nim, share, silent, silent__since, programme)
             from features.features_mahasiswa_cohort as cohort
             cross join (values ('IF'), ('A/B')) as p (kode_prodi);
             """
@@ -541,6 +545,11 @@ def test_features_are_of_whichever_entity_has_the_key(
         return {row["table"] for row in json.loads(insightera(capsys, monkeypatch, *call)[1])}
 
     assert tables("S1") == {"features_mahasiswa_cohort"}
+    for then, days in (((), 217), (("--as-of", "2024-01-02"), 5)):
+        call = ("features", "get", "S1", *then, "--format", "json")
+        told = json.loads(insightera(capsys, monkeypatch, *call)[1])
+        assert {row["column"]: row["value"] for row in told}["silent"] == days
+        assert "silent__since" not in {row["column"] for row in told}
     assert tables("IF") == tables("A/B") == {"features_program_studi_enrolment"}
     assert tables("IF", "--as-of", "2024-01-02") == tables("IF")
     assert tables("IF", "--as-of", "2023-12-31") == set()

@@ -1,5 +1,6 @@
 -- Rank among peers is a table of its own, fed only by rows that came on the day they were recorded: were a late row of
 -- one student allowed to move the rank of all the others, what was believed of a whole cohort would change with it.
+-- It is told on Mondays: of every day it would be a row per student and day, for what hardly moves from one to the next.
 with
 aktivitas as (
     select * from {{ ref('fact_aktivitas_lms') }}
@@ -48,64 +49,30 @@ daily as (
     from aktivitas
     inner join scope on aktivitas.nim = scope.nim
     where
-        {{ day_number('aktivitas.recorded_at') }} >= scope.since_day - 31
+        {{ day_number('aktivitas.recorded_at') }} >= scope.since_day - 37
         and {{ came_on_its_day('aktivitas') }}
     group by aktivitas.nim, {{ day_number('aktivitas.recorded_at') }}, scope.since_day, scope.until_day
 ),
 
-stretches as (
-    select
-        daily.*,
-        least(
-            coalesce(
-                lead(daily.hari) over (
-                    partition by daily.nim
-                    order by daily.hari
-                ) - 1,
-                daily.hari + 31
-            ),
-            daily.hari + 31,
-            daily.until_day
-        ) as last_hari
-    from daily
-),
-
-quiet_days as (
+-- each day of activity on the Mondays it counts for, and on the first one it counts for no more; day 4 was a Monday
+weeks as (
     {{ numbers_between(
-        'stretches', 'greatest(stretches.hari + 1, stretches.since_day)', 'stretches.last_hari', 'hari_tenang'
+        'daily',
+        'cast(floor(cast(daily.hari - 4 as double) / 7) as integer) + 1',
+        'cast(floor(cast(daily.hari + 33 as double) / 7) as integer)',
+        'minggu'
     ) }}
-),
-
-timeline as (
-    select
-        stretches.nim,
-        stretches.hari,
-        stretches.klik,
-        stretches.recorded_at
-    from stretches
-    union all
-    select
-        quiet_days.nim,
-        quiet_days.hari_tenang as hari,
-        0 as klik,
-        null as recorded_at
-    from quiet_days
 ),
 
 windowed as (
     select
-        timeline.nim,
-        timeline.hari,
-        sum(timeline.klik) over last_30_days as clicks_30d,
-        max(timeline.recorded_at) over last_31_days as feature_timestamp
-    from timeline
-    window
-        last_30_days as (
-            partition by timeline.nim order by timeline.hari range between 30 preceding and 1 preceding
-        ),
-        last_31_days as (
-            partition by timeline.nim order by timeline.hari range between 31 preceding and 1 preceding
-        )
+        weeks.nim,
+        4 + 7 * weeks.minggu as hari,
+        sum(case when 4 + 7 * weeks.minggu - weeks.hari <= 30 then weeks.klik else 0 end) as clicks_30d,
+        max(weeks.recorded_at) as feature_timestamp
+    from weeks
+    where 4 + 7 * weeks.minggu between weeks.since_day and weeks.until_day
+    group by weeks.nim, weeks.minggu
 ),
 
 ranked as (
@@ -126,13 +93,12 @@ ranked as (
         end as clicks_rank
     from windowed
     inner join cohorts on windowed.nim = cohorts.nim
-    where windowed.feature_timestamp is not null
 ),
 
 final as (
     select
         ranked.nim,
-        -- in hundredths: a finer rank would move every day for everyone, and mean nothing
+        -- in hundredths: a finer rank would move every week for everyone, and mean nothing
         round(ranked.clicks_rank, 2) as clicks_rank_30d,
         {{ day_start('ranked.hari') }} as valid_from,
         ranked.feature_timestamp,

@@ -19,86 +19,46 @@ daily as (
         max(aktivitas.loaded_at) as loaded_at
     from aktivitas
     inner join scope on aktivitas.nim = scope.nim
+    where {{ day_number('aktivitas.recorded_at') }} >= scope.since_day - 91
     group by aktivitas.nim, {{ day_number('aktivitas.recorded_at') }}, scope.since_day, scope.until_day
 ),
 
--- from one active day to the next every day is a version of its own, until nothing can move any more
-stretches as (
-    select
-        daily.*,
-        lag(daily.hari) over (
-            partition by daily.nim
-            order by daily.hari
-        ) as previous_hari,
-        -- who comes back after a long silence still has a last activity, older than any window
-        lag(daily.recorded_at) over (
-            partition by daily.nim
-            order by daily.hari
-        ) as previous_recorded_at,
-        lag(daily.loaded_at) over (
-            partition by daily.nim
-            order by daily.hari
-        ) as previous_loaded_at,
-        least(
-            coalesce(
-                lead(daily.hari) over (
-                    partition by daily.nim
-                    order by daily.hari
-                ) - 1,
-                daily.hari + 91
-            ),
-            daily.hari + 91,
-            daily.until_day
-        ) as last_hari
-    from daily
-),
-
-quiet_days as (
-    {{ numbers_between(
-        'stretches', 'greatest(stretches.hari + 1, stretches.since_day)', 'stretches.last_hari', 'hari_tenang'
-    ) }}
+instants as (
+    {{ moving_days('daily', windows=[7, 30, 90]) }}
 ),
 
 timeline as (
     select
-        stretches.nim,
-        stretches.hari,
-        stretches.hari - stretches.previous_hari as days_since_last_activity,
-        stretches.hari_aktif,
-        stretches.klik,
-        stretches.recorded_at,
-        stretches.loaded_at,
-        stretches.previous_recorded_at,
-        stretches.previous_loaded_at
-    from stretches
-    where stretches.hari >= stretches.since_day - 91
-    union all
-    select
-        quiet_days.nim,
-        quiet_days.hari_tenang as hari,
-        quiet_days.hari_tenang - quiet_days.hari as days_since_last_activity,
-        0 as hari_aktif,
-        0 as klik,
-        null as recorded_at,
-        null as loaded_at,
-        null as previous_recorded_at,
-        null as previous_loaded_at
-    from quiet_days
+        coalesce(instants.nim, daily.nim) as nim,
+        coalesce(instants.hari, daily.hari) as hari,
+        instants.hari is not null as is_instant,
+        daily.hari as hari_terakhir,
+        daily.hari_aktif,
+        daily.klik,
+        daily.recorded_at,
+        daily.loaded_at
+    from instants
+    full outer join daily
+        on
+            instants.nim = daily.nim
+            and instants.hari = daily.hari
 ),
 
 windowed as (
     select
         timeline.nim,
         timeline.hari,
-        least(timeline.days_since_last_activity, 91) as days_since_last_activity,
+        timeline.is_instant,
         coalesce(sum(timeline.hari_aktif) over last_7_days, 0) as active_days_7d,
         coalesce(sum(timeline.hari_aktif) over last_30_days, 0) as active_days_30d,
         coalesce(sum(timeline.hari_aktif) over last_90_days, 0) as active_days_90d,
         coalesce(sum(timeline.klik) over last_7_days, 0) as clicks_7d,
         coalesce(sum(timeline.klik) over last_30_days, 0) as clicks_30d,
         coalesce(sum(timeline.klik) over last_90_days, 0) as clicks_90d,
-        coalesce(max(timeline.recorded_at) over last_91_days, timeline.previous_recorded_at) as feature_timestamp,
-        coalesce(max(timeline.loaded_at) over last_91_days, timeline.previous_loaded_at) as loaded_at
+        max(timeline.hari_terakhir) over last_91_days as hari_terakhir,
+        -- one day longer than the longest window: on the day it leaves, a row still is why the value moved
+        max(timeline.recorded_at) over last_91_days as feature_timestamp,
+        max(timeline.loaded_at) over last_91_days as loaded_at
     from timeline
     window
         last_7_days as (
@@ -124,7 +84,10 @@ final as (
         cast(windowed.clicks_7d as bigint) as clicks_7d,
         cast(windowed.clicks_30d as bigint) as clicks_30d,
         cast(windowed.clicks_90d as bigint) as clicks_90d,
-        cast(windowed.days_since_last_activity as integer) as days_since_last_activity,
+        cast(windowed.hari - windowed.hari_terakhir as integer) as days_since_last_activity,
+        -- longer ago than any window is not counted
+        case when windowed.hari - windowed.hari_terakhir < 91 then {{ day_start('windowed.hari_terakhir') }} end
+            as days_since_last_activity__since,
         -- 1: this week is as lively as the month around it
         cast(windowed.clicks_7d as double) / 7 / nullif(cast(windowed.clicks_30d as double) / 30, 0)
             as clicks_trend_7d_30d,
@@ -132,7 +95,7 @@ final as (
         windowed.feature_timestamp,
         windowed.loaded_at
     from windowed
-    where windowed.feature_timestamp is not null
+    where windowed.is_instant
 )
 
 select * from final

@@ -127,8 +127,14 @@ def assert_agrees(
         )
         for name, expected in wanted.items():
             _assert_same(
-                version[name], expected, tolerances.get(name, 1e-8), (table.name, *key, day, name)
+                value_at(version, name, day), expected, tolerances.get(name, 1e-8), (table.name, *key, day, name)
             )
+
+
+def value_at(version: pd.Series, name: str, day: datetime) -> Any:
+    """What a version says of a feature on a day on which it holds: of what counts days, those until then."""
+    since = version.get(f"{name}__since")
+    return version[name] if pd.isna(since) else (day - since).days
 
 
 def _assert_same(actual: Any, expected: Any, tolerance: float, where: tuple) -> None:

@@ -99,6 +99,7 @@ class Oracle:
 
     def features_mahasiswa_cohort(self, nim: str, day: datetime) -> dict[str, float]:
         known_at = self.students[["recorded_at", "loaded_at"]].max(axis=1)
+        day = day - timedelta(days=day.weekday())
         first = self.students.assign(known_at=known_at).sort_values(["known_at", "recorded_at"])
         known = first.groupby("nim").first().query("known_at < @day")
         on_time = self.activity[
