@@ -426,7 +426,8 @@ def dbt_project(tmp_path_factory):
             create table raw.engagement as select
                 'n' || floor(random() * 6) as nim, cast(floor(random() * 2) as integer) as prodi,
                 cast(day(floor(random() * 10)) as timestamptz) as valid_from,
-                day(floor(random() * 10)) as system_from, range as label, range as feature_hash
+                day(floor(random() * 10)) as system_from, range as label, range as feature_hash,
+                case when range % 3 > 0 then day(floor(random() * 5)) - interval 9 hours end as label__since
                 from range(200);
             drop function day;
             """

@@ -45,6 +45,8 @@ class Case:
         kinds = {column: pa.timestamp("us") for column in self.columns[name]} | {
             f"value_{name}": pa.int64()
         }
+        if name == "two":
+            kinds |= {"value_two__since": pa.timestamp("us")}
         return pa.Table.from_pylist(self.features[name], pa.schema([*self._keys(), *kinds.items()]))
 
     def _keys(self) -> list[tuple[str, pa.DataType]]:
@@ -104,6 +106,9 @@ def drawn(
         late = START + random.randrange(3, 12) * DAY
         return random.choice([OPEN, OPEN, None, late, late, late])
 
+    def since(number: int) -> datetime | None:
+        return START - number * DAY + timedelta(hours=5) if number % 3 else None
+
     spine = [
         {**entity(), "t": moment(), "k": moment(), "number": number} for number in range(size())
     ]
@@ -113,6 +118,7 @@ def drawn(
                 **entity(),
                 **{column: end() if column.endswith("_to") else moment() for column in held},
                 f"value_{name}": None if number % 7 == 6 else number,
+                **({"value_two__since": since(number)} if name == "two" else {}),
             }
             for number in range(size())
         ]
@@ -146,6 +152,8 @@ def oracle(case: Case) -> list[dict[str, Any]]:
                 rank = (version["valid_from"], system_from or datetime.min, number)
                 if best is None or rank > best:
                     best, value = rank, version[f"value_{name}"]
+                    if since := version.get(f"value_{name}__since"):
+                        value = (row["t"].date() - since.date()).days
             if best is not None and case.ttl is not None and row["t"] - best[0] > case.ttl:
                 value = None
             found[f"value_{name}"] = value
