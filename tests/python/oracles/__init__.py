@@ -127,7 +127,10 @@ def assert_agrees(
         )
         for name, expected in wanted.items():
             _assert_same(
-                value_at(version, name, day), expected, tolerances.get(name, 1e-8), (table.name, *key, day, name)
+                value_at(version, name, day),
+                expected,
+                tolerances.get(name, 1e-8),
+                (table.name, *key, day, name),
             )
 
 
