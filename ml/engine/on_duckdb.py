@@ -171,7 +171,15 @@ class DuckDB:
 
     @contextmanager
     def _named(self, named: Mapping[str, Frame]) -> Iterator[None]:
-        """Frames under their names, as long as a query runs."""
+        """Frames under their names, as long as a query runs.
+
+        A connection streams one relation at a time: a second one would silently end the first, so
+        that several are copied first.
+        """
+        relations = [n for n, each in named.items() if isinstance(each, duckdb.DuckDBPyRelation)]
+        if len(relations) > 1:
+            copied = {name: self._copied(named[name]) for name in relations}
+            named = {**named, **copied}
         for name, frame in named.items():
             if isinstance(frame, str):
                 self._work.execute(f"create or replace temp view {name} as from {frame}")
@@ -182,6 +190,14 @@ class DuckDB:
         for name, frame in named.items():
             if not isinstance(frame, str):
                 self._work.unregister(name)
+
+
+    def _copied(self, relation: duckdb.DuckDBPyRelation) -> str:
+        target = next(self._names)
+        self._work.register("incoming", self.reader(relation))
+        self._work.execute(f"create table {target} as from incoming")
+        self._work.unregister("incoming")
+        return target
 
 
 def _tables(reader: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:

@@ -517,6 +517,9 @@ def test_the_likeliest_of_each_are_published_and_ranked_anew_together(
             assert moved, "the ranks never changed: too plain a test"
     for everyone, best in zip(answers["all"], answers["top"], strict=True):
         assert len(everyone) == 40 * 8
+        for side in ("a", "b"):
+            names = [f"Name {row[f'nidn_{side}'][1:]}" for row in everyone]
+            assert [row[f"{side}__nama"] for row in everyone] == names
         expected = {(r["nidn_a"], r["rank"]): r["nidn_b"] for r in everyone if r["rank"] <= 3}
         assert {(r["nidn_a"], r["rank"]): r["nidn_b"] for r in best} == expected
         for row in everyone:

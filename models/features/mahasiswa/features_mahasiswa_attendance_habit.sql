@@ -21,7 +21,9 @@ meetings as (
         date_trunc('minute', kehadiran.recorded_at) as menit,
         {{ day_number('kehadiran.recorded_at') }} * 24 - {{ day_number('kehadiran.tanggal') }} * 24
         + extract(hour from kehadiran.recorded_at) - extract(hour from kehadiran.tanggal)
-        + (extract(minute from kehadiran.recorded_at) - extract(minute from kehadiran.tanggal)) / 60.0 as jam,
+        + cast(
+            extract(minute from kehadiran.recorded_at) - extract(minute from kehadiran.tanggal) as double
+        ) / 60 as jam,
         kehadiran.recorded_at,
         kehadiran.loaded_at
     from kehadiran

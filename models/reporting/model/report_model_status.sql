@@ -226,7 +226,7 @@ answers as (
         case
             when stale.watched_count = 0 then 'Not known: no table has a limit, or news often enough'
             else
-                'At the build''s instant '
+                'When it was built, '
                 || case
                     when stale.old_count > 0
                         then
