@@ -191,7 +191,6 @@ class DuckDB:
             if not isinstance(frame, str):
                 self._work.unregister(name)
 
-
     def _copied(self, relation: duckdb.DuckDBPyRelation) -> str:
         target = next(self._names)
         self._work.register("incoming", self.reader(relation))

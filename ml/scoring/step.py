@@ -435,7 +435,8 @@ def moved(work: Any, found: pa.Table, batch: pa.Table, task: Task) -> NDArray[np
     pairs = pa.table({"new": found[factors], "old": batch[f"was_{factors}"]})
     work.register("pairs", pairs.append_column("row", pa.array(range(len(pairs)))))
     led = f"select {_leading('new')} is not distinct from {_leading('old')} from pairs order by row"  # noqa: S608
-    return ~(stands & work.execute(led).to_arrow_table()[0].to_numpy(zero_copy_only=False))
+    alike = work.execute(led).to_arrow_table()[0].to_numpy(zero_copy_only=False)
+    return ~(stands & np.asarray(alike, dtype=bool))
 
 
 def _leading(column: str) -> str:

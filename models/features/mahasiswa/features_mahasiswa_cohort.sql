@@ -1,6 +1,6 @@
 -- Rank among peers is a table of its own, fed only by rows that came on the day they were recorded: were a late row of
 -- one student allowed to move the rank of all the others, what was believed of a whole cohort would change with it.
--- It is told on Mondays: of every day it would be a row per student and day, for what hardly moves from one to the next.
+-- It is told on Mondays: of every day it would be a row per student and day, and hardly move from one to the next.
 with
 aktivitas as (
     select * from {{ ref('fact_aktivitas_lms') }}
