@@ -436,7 +436,8 @@ def moved(work: Any, found: pa.Table, batch: pa.Table, task: Task) -> NDArray[np
     work.register("pairs", pairs.append_column("row", pa.array(range(len(pairs)))))
     led = f"select {_leading('new')} is not distinct from {_leading('old')} from pairs order by row"  # noqa: S608
     alike = work.execute(led).to_arrow_table()[0].to_numpy(zero_copy_only=False)
-    return ~(stands & np.asarray(alike, dtype=bool))
+    stands &= alike
+    return ~stands
 
 
 def _leading(column: str) -> str:
