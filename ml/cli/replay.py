@@ -12,10 +12,10 @@ from ml.core import builds, memory, settings
 from ml.core.errors import InsighteraError
 from ml.core.instants import past_instant
 from ml.lake import prediction_tables
-from ml.publishing import predictions
+from ml.publishing import RECEIPTS, predictions
 
 _ORDER = "train score published"
-_COUNTED = {"score": "scored", "published": "published in all"}
+_PUBLISHED = "published in all"
 _STEP = re.compile(r"^([1-9]\d*)([dw])$")
 
 
@@ -133,10 +133,12 @@ def made(built: Collection[str] | None = None) -> list[tuple[str, str]]:
             if kind == "train":
                 row = connection.table(f"ml.{name}").project("decision").fetchone()
                 parts.append((subject, str(row[0]).rstrip(".") if row else "nothing decided"))
-            elif kind in _COUNTED and name not in OF_ALL:
-                schema = "published" if kind == "published" else "ml"
-                count = connection.table(f"{schema}.{name}").aggregate("count(*)").fetchall()[0][0]
-                parts.append((subject, f"{count:,} {_COUNTED[kind]}"))
+            elif kind == "score":
+                found = connection.table(f"ml.{name}").aggregate("count(*), max(run_id)")
+                parts.append((subject, _scored(subject, *found.fetchall()[0])))
+            elif kind == "published" and name not in OF_ALL:
+                found = connection.table(f"published.{name}").aggregate("count(*)")
+                parts.append((subject, f"{found.fetchall()[0][0]:,} {_PUBLISHED}"))
     return parts
 
 
@@ -149,9 +151,21 @@ def made_in_lake() -> list[tuple[str, str]]:
             decisions = lake.read_table(name, columns=["decision"])["decision"].to_pylist()
             parts += [(subject, decision.rstrip(".")) for decision in decisions]
         elif kind == "score":
-            count = lake.read_table(name, columns=["run_id"]).num_rows
-            parts.append((subject, f"{count:,} {_COUNTED[kind]}"))
+            runs = lake.read_table(name, columns=["run_id"])["run_id"].to_pylist()
+            parts.append((subject, _scored(subject, len(runs), runs[0] if runs else None)))
     for name in prediction_tables.tables():
         count = predictions.current(name).num_rows
-        parts.append((name, f"{count:,} {_COUNTED['published']}"))
+        parts.append((name, f"{count:,} {_PUBLISHED}"))
     return parts
+
+
+def _scored(use_case: str, written: int, run_id: str | None) -> str:
+    """How many answers the last build wrote and, by its receipt, computed, of how many it was asked about."""
+    rows = (
+        lake.read_table(RECEIPTS, equal={"run_id": run_id, "model_name": use_case}).to_pylist()
+        if written and lake.exists(RECEIPTS)
+        else []
+    )
+    told = [row for row in rows if row.get("population") is not None]
+    of = f" of {told[-1]['population']:,} ({told[-1]['computed']:,} computed)" if told else ""
+    return f"{written:,}{of} scored"

@@ -30,6 +30,8 @@ RECEIPT = pa.schema(
         ("snapshot_id", pa.int64()),
         ("parent_id", pa.int64()),  # what main showed before
         ("rows", pa.int64()),  # more than before; negative where a rollback hides some
+        ("population", pa.int64()),  # who was asked about by the build that wrote them
+        ("computed", pa.int64()),  # of these who was computed anew; the rows are what had moved
         ("run_id", pa.string()),
         ("git_commit", pa.string()),
         ("model_name", pa.string()),
@@ -216,6 +218,7 @@ def _receipt(
         "snapshot_id": move.snapshot_id,
         "parent_id": move.previous_id,
         "rows": _total(entry) - (_total(before) if before else 0),
+        **{name: _number(summary.get(name)) for name in ("population", "computed")},
         "run_id": summary.get("run-id"),
         "git_commit": summary.get("git-commit"),
         "model_name": summary.get("model-name"),
@@ -225,6 +228,10 @@ def _receipt(
         "committed_at": entry.committed_at,
         "published_at": move.moved_at,
     }
+
+
+def _number(told: str | None) -> int | None:
+    return None if told is None else int(told)
 
 
 def _total(entry: lake.Snapshot) -> int:

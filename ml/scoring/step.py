@@ -104,7 +104,8 @@ def score(
             )
             rows = on.mapped(pending, predict, wide, rows=batch_rows)
             rows = task.bounded(on, rows, population)
-            written = _write(on, run, task, rows, chosen, main)
+            counts = {"population": str(population), "computed": str(due)}
+            written = _write(on, run, task, rows, chosen, main, counts)
         branch = prediction_tables.audit_branch(run)
         if not written:
             lake.drop_branch(table, branch)
@@ -456,8 +457,12 @@ def _write(
     rows: Frame,
     chosen: registry.Version,
     main: int | None,
+    counts: Mapping[str, str],
 ) -> int:
-    """Rows into the audit branch, which starts at the `main` that was compared with; how many."""
+    """Rows into the audit branch, which starts at the `main` that was compared with; how many.
+
+    `counts`: how many were asked about and computed, for the snapshot's summary.
+    """
     table, branch = task.use_case.output_table, prediction_tables.audit_branch(run)
     lake.ensure(
         table,
@@ -467,7 +472,7 @@ def _write(
     )
     lake.drop_branch(table, branch)  # of an earlier attempt of this run: half of it may be missing
     lake.create_branch(table, branch, main)
-    summary = {**lake.lineage(run, chosen.version), "model-name": chosen.name}
+    summary = {**lake.lineage(run, chosen.version), "model-name": chosen.name, **counts}
     return on.append(table, rows, summary, branch=branch, onto=main)
 
 

@@ -339,7 +339,7 @@ def all_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for case in CASES:
             warehouse.execute(
                 f"create table ml.train_{case.name} as select 'promoted.' as decision;"
-                f"create table ml.score_{case.name} as from range(2);"
+                f"create table ml.score_{case.name} as select 'none' as run_id from range(2);"
                 f"create table published.published_{case.table} as from range({len(case.table)})"
             )
         warehouse.execute(

@@ -10,6 +10,8 @@ final as (
         receipts.snapshot_id,
         receipts.parent_id,
         receipts.rows as row_count,
+        receipts.population,
+        receipts.computed,
         receipts.run_id,
         left(receipts.git_commit, 8) as git_commit,
         receipts.model_name as use_case,
