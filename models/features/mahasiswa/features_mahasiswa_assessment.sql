@@ -233,30 +233,23 @@ instants as (
     {{ moving_days('daily') }}
 ),
 
-timeline as (
+daily_marks as (
     select
-        coalesce(instants.nim, daily.nim) as nim,
-        coalesce(instants.hari, daily.hari) as hari,
-        instants.hari is not null as is_instant,
-        daily.submitted,
-        daily.due,
-        daily.handed_in,
-        daily.late,
-        daily.scored,
-        daily.skor,
+        daily.*,
         daily_scores.score_last,
-        daily_scores.score_trend,
-        daily.recorded_at,
-        daily.loaded_at
-    from instants
-    full outer join daily
-        on
-            instants.nim = daily.nim
-            and instants.hari = daily.hari
+        daily_scores.score_trend
+    from daily
     left join daily_scores
         on
             daily.nim = daily_scores.nim
             and daily.hari = daily_scores.hari
+),
+
+timeline as (
+    {{ moving_timeline('daily_marks', [
+        'submitted', 'due', 'handed_in', 'late', 'scored', 'skor', 'score_last', 'score_trend', 'recorded_at',
+        'loaded_at'
+    ]) }}
 ),
 
 running as (
@@ -276,9 +269,7 @@ running as (
         max(timeline.loaded_at) over until_yesterday as loaded_at
     from timeline
     window
-        until_yesterday as (
-            partition by timeline.nim order by timeline.hari range between unbounded preceding and 1 preceding
-        )
+        until_yesterday as ({{ days_before('unbounded') }})
 ),
 
 final as (

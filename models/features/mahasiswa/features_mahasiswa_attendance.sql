@@ -47,23 +47,10 @@ instants as (
 ),
 
 timeline as (
-    select
-        coalesce(instants.nim, daily.nim) as nim,
-        coalesce(instants.hari, daily.hari) as hari,
-        instants.hari is not null as is_instant,
-        daily.pertemuan,
-        daily.hadir,
-        daily.terlambat,
-        daily.first_urutan,
-        daily.last_urutan,
-        daily.last_not_absent,
-        daily.recorded_at,
-        daily.loaded_at
-    from instants
-    full outer join daily
-        on
-            instants.nim = daily.nim
-            and instants.hari = daily.hari
+    {{ moving_timeline('daily', [
+        'pertemuan', 'hadir', 'terlambat', 'first_urutan', 'last_urutan', 'last_not_absent', 'recorded_at',
+        'loaded_at'
+    ]) }}
 ),
 
 windowed as (
@@ -86,18 +73,10 @@ windowed as (
         max(timeline.loaded_at) over last_91_days as loaded_at
     from timeline
     window
-        last_7_days as (
-            partition by timeline.nim order by timeline.hari range between 7 preceding and 1 preceding
-        ),
-        last_30_days as (
-            partition by timeline.nim order by timeline.hari range between 30 preceding and 1 preceding
-        ),
-        last_90_days as (
-            partition by timeline.nim order by timeline.hari range between 90 preceding and 1 preceding
-        ),
-        last_91_days as (
-            partition by timeline.nim order by timeline.hari range between 91 preceding and 1 preceding
-        )
+        last_7_days as ({{ days_before(7) }}),
+        last_30_days as ({{ days_before(30) }}),
+        last_90_days as ({{ days_before(90) }}),
+        last_91_days as ({{ days_before(91) }})
 ),
 
 final as (

@@ -210,24 +210,10 @@ closest as (
 ),
 
 timeline as (
-    select
-        coalesce(instants.nim, daily.nim) as nim,
-        coalesce(instants.hari, daily.hari) as hari,
-        instants.hari is not null as is_instant,
-        daily.pertemuan,
-        daily.hadir,
-        daily.terlambat,
-        daily.jam,
-        daily.bersama,
-        daily.kelas_pertemuan,
-        daily.kelas_hadir,
-        daily.recorded_at,
-        daily.loaded_at
-    from instants
-    full outer join daily
-        on
-            instants.nim = daily.nim
-            and instants.hari = daily.hari
+    {{ moving_timeline('daily', [
+        'pertemuan', 'hadir', 'terlambat', 'jam', 'bersama', 'kelas_pertemuan', 'kelas_hadir', 'recorded_at',
+        'loaded_at'
+    ]) }}
 ),
 
 windowed as (
@@ -250,15 +236,9 @@ windowed as (
         max(timeline.loaded_at) over last_99_days as loaded_at
     from timeline
     window
-        last_14_days as (
-            partition by timeline.nim order by timeline.hari range between 14 preceding and 1 preceding
-        ),
-        days_before as (
-            partition by timeline.nim order by timeline.hari range between 98 preceding and 15 preceding
-        ),
-        last_99_days as (
-            partition by timeline.nim order by timeline.hari range between 99 preceding and 1 preceding
-        )
+        last_14_days as ({{ days_before(14) }}),
+        days_before as ({{ days_before(98, 15) }}),
+        last_99_days as ({{ days_before(99) }})
 ),
 
 final as (

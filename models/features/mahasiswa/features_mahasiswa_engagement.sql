@@ -15,6 +15,7 @@ daily as (
         scope.until_day,
         count(distinct aktivitas.tanggal) as hari_aktif,
         sum(aktivitas.jumlah_klik) as klik,
+        max({{ day_number('aktivitas.recorded_at') }}) as hari_terakhir,
         max(aktivitas.recorded_at) as recorded_at,
         max(aktivitas.loaded_at) as loaded_at
     from aktivitas
@@ -28,20 +29,9 @@ instants as (
 ),
 
 timeline as (
-    select
-        coalesce(instants.nim, daily.nim) as nim,
-        coalesce(instants.hari, daily.hari) as hari,
-        instants.hari is not null as is_instant,
-        daily.hari as hari_terakhir,
-        daily.hari_aktif,
-        daily.klik,
-        daily.recorded_at,
-        daily.loaded_at
-    from instants
-    full outer join daily
-        on
-            instants.nim = daily.nim
-            and instants.hari = daily.hari
+    {{ moving_timeline('daily', [
+        'hari_terakhir', 'hari_aktif', 'klik', 'recorded_at', 'loaded_at'
+    ]) }}
 ),
 
 windowed as (
@@ -61,18 +51,10 @@ windowed as (
         max(timeline.loaded_at) over last_91_days as loaded_at
     from timeline
     window
-        last_7_days as (
-            partition by timeline.nim order by timeline.hari range between 7 preceding and 1 preceding
-        ),
-        last_30_days as (
-            partition by timeline.nim order by timeline.hari range between 30 preceding and 1 preceding
-        ),
-        last_90_days as (
-            partition by timeline.nim order by timeline.hari range between 90 preceding and 1 preceding
-        ),
-        last_91_days as (
-            partition by timeline.nim order by timeline.hari range between 91 preceding and 1 preceding
-        )
+        last_7_days as ({{ days_before(7) }}),
+        last_30_days as ({{ days_before(30) }}),
+        last_90_days as ({{ days_before(90) }}),
+        last_91_days as ({{ days_before(91) }})
 ),
 
 final as (
