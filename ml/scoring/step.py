@@ -87,6 +87,7 @@ def score(
             return schema.empty_table()
         wide = pa.schema([*schema, *task.carried.items()])
         kind = "incremental" if on.count(latest, "is_known_to_version") else "full"
+        pending = _with_published(on, run, task, pending, chosen, main)
         with turn():
             predict = partial(
                 predicted,
@@ -293,8 +294,7 @@ def _pending(
     main: int | None,
 ) -> tuple[Frame, Frame]:
     """Those whose latest prediction is not of these features by this model, with their attributes
-    (`attribute_1`, ..., as `told`) and what it published of them (`was_<column>`, NULL where that was
-    not within `STANDS`); and everyone's latest prediction.
+    (`attribute_1`, ..., as `told`); and everyone's latest prediction.
     """
     keys = on.quoted(*task.together)
     # `feature_hash`: empty where another version made the prediction, which then counts for nothing.
@@ -327,22 +327,19 @@ def _pending(
         f", {tables[str(by)]}.{on.quoted(column)} as attribute_{number}"
         for number, (_, column, by) in enumerate(told, start=1)
     )
-    standing = "".join(f", published.{on.quoted(f'was_{column}')}" for column in _compared(task))
     pending = on.kept(
         f"""
-        select hashed.*{shown}{standing}
+        select hashed.*{shown}
         from hashed
         -- a left join and a filter: an anti join on more than equality is a nested loop in DuckDB
         left join latest on {_same(on, {key: key for key in task.together}, "latest")}
         {joins}
-        left join published on {_same(on, {key: key for key in task.answer_keys}, "published")}
         where not coalesce(latest.already, false)
             and latest.feature_hash is distinct from hashed.feature_hash
         order by {", ".join(f"hashed.{on.quoted(key)}" for key in task.answer_keys)}
         """,  # noqa: S608
         hashed=hashed,
         latest=latest,
-        published=_published(on, task, run, chosen, main),
         **dict.fromkeys(tables.values(), attributes),
     )
     return pending, latest
@@ -390,13 +387,45 @@ def _compared(task: Task) -> list[str]:
     return [*own, "contributing_factors"]
 
 
+def _with_published(
+    on: Engine,
+    run: Build,
+    task: Task,
+    pending: Frame,
+    chosen: registry.Version,
+    main: int | None,
+) -> Frame:
+    """What is pending, beside what the version published of it last: `was_<column>`, NULL where that was
+    not within `STANDS`.
+    """
+    compared = _compared(task)
+    if not compared:
+        return pending
+    was = "".join(f", published.{on.quoted(f'was_{column}')}" for column in compared)
+    keys = {key: key for key in task.answer_keys}
+    return on.kept(
+        f"""
+        select hashed.*{was}
+        from hashed
+        left join published on {_same(on, keys, "published")}
+        order by {", ".join(f"hashed.{on.quoted(key)}" for key in keys)}
+        """,  # noqa: S608
+        hashed=pending,
+        published=_published(on, run, task, compared, chosen, main),
+    )
+
+
 def _published(
-    on: Engine, task: Task, run: Build, chosen: registry.Version, main: int | None
+    on: Engine,
+    run: Build,
+    task: Task,
+    compared: Sequence[str],
+    chosen: registry.Version,
+    main: int | None,
 ) -> Frame:
     """Each answer as the version published it last, `was_<column>`, where that was within `STANDS`."""
-    compared, keys = _compared(task), list(task.answer_keys)
-    table = task.use_case.output_table
-    if main is None or not compared or not {*compared} <= {*lake.schema(table).names}:
+    keys, table = list(task.answer_keys), task.use_case.output_table
+    if main is None or not {*compared} <= {*lake.schema(table).names}:
         kinds = {output.name: output.type for output in task.outputs()}
         names = [(key, pa.string()) for key in keys]
         names += [(f"was_{column}", kinds.get(column, pa.string())) for column in compared]
