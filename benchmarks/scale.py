@@ -20,7 +20,12 @@ from benchmarks.dbt_build import PROJECT, Run, build, environment
 STATE = PROJECT / "var" / "bench-scale"
 DAY = date(2024, 5, 14)  # in the middle of a semester
 KILOBYTES = 80  # of memory a student
-SCORED = re.compile(r"^(\w+): ([\d,]+) of ([\d,]+) entities scored", re.MULTILINE)
+SCORED = re.compile(
+    r"^(\w+): ([\d,]+) of ([\d,]+) entities scored .*?([\d,]+) computed\)", re.MULTILINE
+)
+STANDS = re.compile(
+    r"^(\w+): what was published of ([\d,]+) entities stands; ([\d,]+) were computed", re.MULTILINE
+)
 UNCHANGED = re.compile(r"^(\w+): nothing changed for ([\d,]+) entities", re.MULTILINE)
 
 
@@ -30,15 +35,17 @@ def size(folder: Path) -> float:
 
 
 def shares(run: Run) -> dict[str, str]:
-    """Of each use case how many a build wrote, of how many there were."""
-    found = {
-        name: (number(written), number(population))
-        for name, written, population in SCORED.findall(run.output)
-    }
-    found |= {name: (0, number(population)) for name, population in UNCHANGED.findall(run.output)}
+    """Of each use case how many a build wrote and computed, of how many there were."""
+    found = {name: tuple(map(number, told)) for name, *told in SCORED.findall(run.output)}
+    for name, population, computed in STANDS.findall(run.output):
+        found[name] = (0, number(population), number(computed))
+    for name, population in UNCHANGED.findall(run.output):
+        found[name] = (0, number(population), 0)
     return {
-        name: f"{written:,} of {population:,} ({written / population:.0%})" if population else "0"
-        for name, (written, population) in found.items()
+        name: f"{written:,} of {population:,} ({written / population:.0%}); computed {computed / population:.0%}"
+        if population
+        else "0"
+        for name, (written, population, computed) in found.items()
     }
 
 

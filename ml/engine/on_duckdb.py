@@ -176,10 +176,10 @@ class DuckDB:
         A connection streams one relation at a time: a second one would silently end the first, so
         that several are copied first.
         """
-        relations = [n for n, each in named.items() if isinstance(each, duckdb.DuckDBPyRelation)]
+        relations = {n: f for n, f in named.items() if isinstance(f, duckdb.DuckDBPyRelation)}
         if len(relations) > 1:
-            copied = {name: self._copied(named[name]) for name in relations}
-            named = {**named, **copied}
+            copies = {each: self._copied(each) for each in set(relations.values())}
+            named = {**named, **{name: copies[each] for name, each in relations.items()}}
         for name, frame in named.items():
             if isinstance(frame, str):
                 self._work.execute(f"create or replace temp view {name} as from {frame}")

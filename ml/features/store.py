@@ -90,11 +90,9 @@ def _valid(
     versions: duckdb.DuckDBPyRelation, as_of: str, built_as_of: str
 ) -> duckdb.DuckDBPyRelation:
     """The version of an instant, what counts days as of it."""
-    at, end = (f"timestamp '{instant(moment)}'" for moment in (as_of or "9999-01-01", "9999-01-01"))
-    found = versions.filter(
-        f"valid_from <= {at} and valid_to > {at} and system_to > {end}" if as_of else "is_current"
-    )
-    then = at if as_of else built_as_of
+    then = f"timestamp '{instant(as_of)}'" if as_of else built_as_of
+    held = f"valid_from <= {then} and valid_to > {then} and system_to > timestamp '9999-01-01'"
+    found = versions.filter(held if as_of else "is_current")
     types = dict(zip(found.columns, found.types, strict=True))
     return found.project(
         ", ".join(
