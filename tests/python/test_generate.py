@@ -15,11 +15,14 @@ from raw_contract_checks import violations
 from ml.core.errors import InsighteraError
 from ml.raw import files
 from ml.raw.demo.generate import generate
+from ml.raw.demo.sections import KINDS
 from ml.raw.demo.students import CHUNK
 from ml.raw.files import PROJECT, contract
 
 SEED_STUDENTS, SEED = 245, 7  # what `seeds/` was generated with
 STUDENTS = 2 * CHUNK + 100
+COUNTS_ALL = {"registrasi_prodi", "pendaftaran", "kelas", "sebaran_nilai"}
+LETTERS = ("A", "AB", "B", "BC", "C", "D", "E")
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +82,8 @@ def test_a_student_does_not_depend_on_how_many_there_are(
     for few, folder in ((30, "few"), (CHUNK + 30, "more")):
         for table in contract():
             file = f"'{tmp_path}/{folder}/{table.path}.parquet'"
-            if table.name == "registrasi_prodi":
-                continue  # counts them all
+            if table.name in COUNTS_ALL:
+                continue
             of_few = "" if "nim" not in table.key else f"where cast(nim[4:] as int) <= {few}"
             assert one(raw, f"select count(*) from {file}")[0] > 0
             assert one(
@@ -107,8 +110,21 @@ def test_faults_are_planted_and_told_only_to_who_asks(tmp_path: Path) -> None:
         kinds = dict(
             connection.execute("select kind, count(*) from faults group by kind").fetchall()
         )
-        assert set(kinds) == {"proxy", "stop", "night"}
+        assert set(kinds) == {"proxy", "stop", "night", "lenient", "harsh", "uniform"}
         assert min(kinds.values()) >= 3
+        sheets = connection.execute(
+            f"""
+            select
+                kind,
+                bool_and(jumlah_a >= 0.6 * jumlah_peserta), bool_and(jumlah_e >= 0.25 * jumlah_peserta),
+                bool_and(jumlah_b = jumlah_peserta)
+            from faults join '{tmp_path}/raw/siakad/sebaran_nilai.parquet' using (kode_mk, semester, kelas)
+            where nim is null and recorded_at < '2021-06-01' and jumlah_peserta >= 10 group by kind
+            """
+        ).fetchall()
+        assert {kind: said[KINDS.index(kind)] for kind, *said in sheets} == dict.fromkeys(
+            KINDS, True
+        )
         seen = """
             select kind, nim, bool_and(status_kehadiran = 'alpa'),
                 bool_and(recorded_at - tanggal > interval 10 hour),
@@ -179,6 +195,10 @@ def test_nothing_is_later_than_the_end(raw: duckdb.DuckDBPyConnection) -> None:
         ("krs", "kode_mk", "mata_kuliah"),
         ("pengumpulan", "id_tugas", "tugas"),
         ("nilai", "nim, kode_mk, semester", "krs"),
+        ("kelas", "nidn", "dosen"),
+        ("kelas", "kode_mk", "mata_kuliah"),
+        ("sebaran_nilai", "kode_mk, semester, kelas", "kelas"),
+        ("pendaftaran", "kode_prodi", "program_studi"),
         ("kehadiran_mahasiswa", "nim, kode_mk, semester", "krs"),
         ("tugas", "kode_mk", "mata_kuliah"),
     ],
@@ -214,6 +234,43 @@ def test_nobody_studies_after_the_end_of_their_time(raw: duckdb.DuckDBPyConnecti
 def test_letter_and_grade_points_agree(raw: duckdb.DuckDBPyConnection) -> None:
     pairs = raw.execute("select distinct nilai_huruf, bobot from nilai order by 2").fetchall()
     assert pairs == [("E", 0), ("D", 1), ("C", 2), ("BC", 2.5), ("B", 3), ("AB", 3.5), ("A", 4)]
+
+
+def test_grade_sheets_count_the_grades_there_were_by_then(raw: duckdb.DuckDBPyConnection) -> None:
+    """All sections of a course together, on each day of a sheet; small sections are not told."""
+    counts = ", ".join(f"sum(jumlah_{letter.lower()}) as {letter}" for letter in LETTERS)
+    graded = ", ".join(f"count_if(nilai_huruf = '{letter}') as {letter}" for letter in LETTERS)
+    sheets = f"""
+        select kode_mk, semester, {counts}
+        from (
+            select distinct on (kode_mk, semester, kelas) * from sebaran_nilai
+            order by kode_mk, semester, kelas, recorded_at {{last}}
+        )
+        group by all having count(*) = count(jumlah_a)
+    """
+    for last, days in (("", 140), ("desc", 190)):
+        by_then = f"""
+            select kode_mk, semester, {graded}
+            from (
+                select distinct on (nim, kode_mk, semester) nilai.*
+                from nilai join (
+                    select semester, min(recorded_at) as first_sheet from sebaran_nilai group by semester
+                ) using (semester)
+                where recorded_at < date_trunc('day', first_sheet) + interval {days - 140} day
+                order by nim, kode_mk, semester, recorded_at desc
+            )
+            group by all
+        """
+        of_the_known = "semi join nilai using (kode_mk, semester)"
+        said = f"select * from ({sheets.format(last=last)}) {of_the_known}"
+        assert one(raw, f"select count(*) from ({said})")[0] > 120
+        # a grade that reaches the lake after the end is on the sheet already
+        differ = one(raw, f"select count(*) from ({said} except all ({by_then}))")[0]
+        assert differ <= 0.02 * one(raw, f"select count(*) from ({said})")[0]
+    seeds = f"from '{PROJECT}/seeds/siakad/sebaran_nilai.csv'"
+    small = one(raw, f"select count(*) {seeds} where jumlah_peserta < 5 and jumlah_a is null")
+    assert small == one(raw, f"select count(*) {seeds} where jumlah_a is null")
+    assert small[0] > 20
 
 
 # --- A story worth learning -----------------------------------------------------------------------

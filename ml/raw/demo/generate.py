@@ -16,6 +16,7 @@ import pyarrow.csv
 from ml.core.errors import InsighteraError
 from ml.raw.demo.faults import Attendance, plant
 from ml.raw.demo.registrar import count_enrolled, registrasi_prodi
+from ml.raw.demo.sections import Sections, pendaftaran
 from ml.raw.demo.students import (
     ACTIVE,
     CHUNK,
@@ -75,8 +76,8 @@ def generate(
     """Write every raw table of `students` students below `out`; return rows per `<source>/<table>`.
 
     Deterministic in (students, seed): the same bytes every time, and the rows of a student do not
-    depend on `students`; the registrar's census counts them all. `faults` gets what is wrong with
-    the attendance on purpose, as CSV; it may not lie in `out`. `progress` is called with the number of students done since the last
+    depend on `students`; the registrar's census and the sections' grade sheets count them all. `faults` gets what is
+    wrong with attendance and grades on purpose, as CSV; it may not lie in `out`. `progress` is called with the number of students done since the last
     call. Raises InsighteraError for a number out of range, an unknown `file_format` ("parquet" or
     "csv") or a folder that holds anything `generate` did not write.
     """
@@ -95,38 +96,52 @@ def generate(
     with RawWriter(out, PRODUCER, tables, file_format=file_format) as writer:
         for path, columns in static_tables().items():
             writer.write(path, columns)
-        enrolled: Array = np.zeros(1, np.int64)
+        sections = Sections(seed, students)
+        enrolled, graded = np.zeros(1, np.int64), sections.empty()
         for first in range(0, students, CHUNK):
             count = min(CHUNK, students - first)
-            columns_of, counted, wrong = _chunk(seed, first // CHUNK, count)
-            enrolled = enrolled + counted
+            columns_of, counted, sheets, wrong = _chunk(sections, first // CHUNK, count)
+            enrolled, graded = enrolled + counted, graded + sheets
             planted.append(wrong)
             for path, columns in columns_of.items():
                 writer.write(path, columns)
             if progress is not None:
                 progress(count)
-        writer.write("siakad/registrasi_prodi", registrasi_prodi(seed, students, enrolled))
+        census = registrasi_prodi(seed, students, enrolled)
+        taught, wrong = sections.tables(graded)
+        for path, columns in {
+            "siakad/registrasi_prodi": census,
+            "siakad/pendaftaran": pendaftaran(seed, census),
+            **taught,
+        }.items():
+            writer.write(path, columns)
     if faults is not None:
-        pyarrow.csv.write_csv(pa.concat_tables(planted), faults)
+        told = pa.concat_tables([*planted, wrong], promote_options="default")
+        pyarrow.csv.write_csv(told, faults)
     return writer.rows
 
 
-def _chunk(seed: int, chunk: int, count: int) -> tuple[dict[str, dict[str, Any]], Array, pa.Table]:
-    """Every table's rows of the first `count` students of a chunk; how many are enrolled; the faults."""
-    streams = Streams(seed, chunk)
+def _chunk(
+    sections: Sections, chunk: int, count: int
+) -> tuple[dict[str, dict[str, Any]], Array, Array, pa.Table]:
+    """Every table's rows of the first `count` students of a chunk; how many are enrolled, and got
+    which grades; the faults.
+    """
+    streams = Streams(sections.seed, chunk)
     students = draw_students(streams, chunk, count)
     studies = draw_studies(streams, students)
     attendance, faults = _kehadiran(streams, students, studies)
+    grades, sheets = _nilai(streams, students, studies, sections)
     tables = {
         "siakad/mahasiswa": _mahasiswa(streams, students, studies),
         "siakad/krs": _krs(streams, students, studies),
-        "siakad/nilai": _nilai(streams, students, studies),
+        "siakad/nilai": grades,
         "presensi/kehadiran_mahasiswa": attendance,
         "lms/pengumpulan": _pengumpulan(streams, students, studies),
         "lms/aktivitas": _aktivitas(streams, students, studies),
     }
     arrived = {path: _arrived(columns) for path, columns in tables.items()}
-    return arrived, count_enrolled(students, studies), faults
+    return arrived, count_enrolled(students, studies), sheets, faults
 
 
 def _mahasiswa(streams: Streams, students: Students, studies: Studies) -> dict[str, Any]:
@@ -178,11 +193,16 @@ def _krs(streams: Streams, students: Students, studies: Studies) -> dict[str, An
     }
 
 
-def _nilai(streams: Streams, students: Students, studies: Studies) -> dict[str, Any]:
-    """Grades at the end of a semester; one in fifty is corrected upwards weeks later."""
+def _nilai(
+    streams: Streams, students: Students, studies: Studies, sections: Sections
+) -> tuple[dict[str, Any], Array]:
+    """Grades at the end of a semester; one in fifty is corrected upwards weeks later. And how many
+    there are of each on the sections' sheets.
+    """
     shape = studies.mark.shape
-    raised = np.clip(studies.mark + 4 + 10 * streams.uniform("raised", *shape), 0, 100).round(1)
-    mark = np.stack([studies.mark, raised], axis=3)
+    given = sections.given(students, studies.mark, streams.uniform("grade_fault", *shape))
+    raised = np.clip(given + 4 + 10 * streams.uniform("raised", *shape), 0, 100).round(1)
+    mark = np.stack([given, raised], axis=3)
     later = (DAY * (10 + 40 * streams.uniform("corrected_at", *shape))).astype(np.int64)
     recorded = np.stack([studies.graded, studies.graded + later], axis=3)
     has_first = (
@@ -193,7 +213,7 @@ def _nilai(streams: Streams, students: Students, studies: Studies) -> dict[str, 
     # Some lecturers hand in the letter only.
     letter_only = (streams.uniform("letter_only", *shape) < 0.005)[where[:3]]
     letter = letter_of(mark[where])
-    return {
+    rows = {
         **_course_key(students, *where[:3]),
         "nilai_angka": pa.array(mark[where], mask=letter_only),
         "nilai_huruf": pick(LETTERS, letter),
@@ -201,6 +221,7 @@ def _nilai(streams: Streams, students: Students, studies: Studies) -> dict[str, 
         "recorded_at": recorded[where],
         "loaded_at": _loaded(streams, "nilai", recorded)[where],
     }
+    return rows, sections.counted(students, where, letter, recorded[where])
 
 
 def _kehadiran(

@@ -51,10 +51,9 @@ def registrasi_prodi(seed: int, students: int, known: Array) -> dict[str, Any]:
     older = _older_cohorts(seed, students)
     semesters = older.shape[1]
     older[:, semesters - len(SEMESTERS) :] += known
-    years = np.repeat(np.arange(FIRST_CENSUS, FIRST_CENSUS + semesters // 2), 2)
-    codes = [f"{year}-{1 + number % 2}" for number, year in enumerate(years)]
+    codes = semester_codes()
     programme, semester = (index.ravel() for index in np.indices((len(PROGRAMMES), semesters)))
-    census = np.array([_teaching_begins(code) for code in codes]) + CENSUS_DAYS * DAY + 9 * HOUR
+    census = np.array([teaching_begins(code) for code in codes]) + CENSUS_DAYS * DAY + 9 * HOUR
     recorded = timestamps(census[semester])
     return {
         "kode_prodi": pick([p.code for p in PROGRAMMES], programme),
@@ -68,23 +67,41 @@ def registrasi_prodi(seed: int, students: int, known: Array) -> dict[str, Any]:
 
 def _older_cohorts(seed: int, students: int) -> Array:
     """(programmes, semesters from FIRST_CENSUS on, 2): students of cohorts before FIRST_KNOWN."""
-    key = (zlib.crc32(b"registrasi_prodi"),)
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
-    last = FIRST_KNOWN + len(SEMESTERS) // 2
-    counted = np.zeros((len(PROGRAMMES), 2 * (last - FIRST_CENSUS), 2), np.int64)
+    sizes = older_sizes(seed, students)
+    counted = np.zeros((len(PROGRAMMES), len(semester_codes()), 2), np.int64)
     for number, programme in enumerate(PROGRAMMES):
         for year in range(FIRST_INTAKE, FIRST_KNOWN):
-            usual = 0.35 * students * programme.share * GROWTH[number] ** (year - FIRST_KNOWN)
-            size = there = generator.poisson(usual)
             for age in range(programme.semesters):
                 semester = 2 * (year - FIRST_CENSUS) + age
+                there = sizes[number, year - FIRST_INTAKE, age]
                 if 0 <= semester < counted.shape[1]:
-                    counted[number, semester] += (there, size if age == 0 else 0)
-                there = generator.binomial(there, STAYS[age % 2])
+                    counted[number, semester] += (there, there if age == 0 else 0)
     return counted
 
 
-def _teaching_begins(code: str) -> int:
+def older_sizes(seed: int, students: int) -> Array:
+    """(programmes, cohorts from FIRST_INTAKE on, semesters of study): students of them before FIRST_KNOWN."""
+    key = (zlib.crc32(b"registrasi_prodi"),)
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+    longest = max(programme.semesters for programme in PROGRAMMES)
+    sizes = np.zeros((len(PROGRAMMES), FIRST_KNOWN - FIRST_INTAKE, longest), np.int64)
+    for number, programme in enumerate(PROGRAMMES):
+        for year in range(FIRST_INTAKE, FIRST_KNOWN):
+            usual = 0.35 * students * programme.share * GROWTH[number] ** (year - FIRST_KNOWN)
+            there = generator.poisson(usual)
+            for age in range(programme.semesters):
+                sizes[number, year - FIRST_INTAKE, age] = there
+                there = generator.binomial(there, STAYS[age % 2])
+    return sizes
+
+
+def semester_codes() -> list[str]:
+    """Every semester from FIRST_CENSUS on, to the last simulated."""
+    last = FIRST_KNOWN + len(SEMESTERS) // 2
+    return [f"{year}-{half}" for year in range(FIRST_CENSUS, last) for half in (1, 2)]
+
+
+def teaching_begins(code: str) -> int:
     """Second since ORIGIN: the stated one, or the first Monday of September and the third of February."""
     if code in SEMESTERS:
         return int(STARTS[SEMESTERS.index(code)])
