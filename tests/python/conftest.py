@@ -151,8 +151,9 @@ def late_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A university that trains a model, where an older version of some students comes late, between
     EARLIER and LATER, and has them in another programme; so do a version with another region, and
     some grades and censuses. Courses are repeated, some have no credits, or are recorded after the
-    first grades; assignments are handed in again, and marked or not. Some programmes are counted by
-    the registrar after they were counted from study plans, or not by new students."""
+    first grades; assignments are handed in again, and marked or not. To every fourth meeting of a
+    course many come in the same minutes. Some programmes are counted by the registrar after they
+    were counted from study plans, or not by new students."""
     folder = tmp_path_factory.mktemp("raw")
     generate(ENOUGH, 3, folder / "enough", file_format="parquet")
     out = folder / "late"
@@ -200,6 +201,21 @@ def late_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 when semester = '2023-1' and kode_prodi > 'M' then {late}
                 else loaded_at
             end as loaded_at
+        )
+        from rows
+        """,
+    )
+    rewrite(
+        out,
+        out,
+        "presensi/kehadiran_mahasiswa",
+        """
+        select * replace (
+            if(
+                loaded_at = recorded_at and pertemuan_ke % 4 = 0,
+                tanggal + interval (hash(nim) % 5) minute,
+                recorded_at
+            ) as recorded_at
         )
         from rows
         """,

@@ -9,37 +9,79 @@ scope as (
 
 meetings as (
     select
-        kehadiran.nim,
-        {{ day_number('kehadiran.recorded_at') }} as hari,
-        kehadiran.is_present,
-        kehadiran.is_late,
-        kehadiran.is_absent,
-        kehadiran.recorded_at,
-        kehadiran.loaded_at,
-        row_number() over (
-            partition by kehadiran.nim
-            order by
-                kehadiran.recorded_at, kehadiran.tanggal, kehadiran.kode_mk, kehadiran.semester, kehadiran.pertemuan_ke
-        ) as urutan
+        kehadiran.*,
+        {{ day_number('kehadiran.recorded_at') }} as hari
     from kehadiran
     inner join scope on kehadiran.nim = scope.nim
     where {{ day_number('kehadiran.recorded_at') }} >= scope.since_day - 91
 ),
 
-daily as (
+own_days as (
     select
         meetings.nim,
         meetings.hari,
         count(*) as pertemuan,
         count(case when meetings.is_present then 1 end) as hadir,
         count(case when meetings.is_late then 1 end) as terlambat,
-        min(meetings.urutan) as first_urutan,
-        max(meetings.urutan) as last_urutan,
-        max(case when not meetings.is_absent then meetings.urutan end) as last_not_absent,
+        count(case when meetings.is_absent then 1 end) as alpa,
         max(meetings.recorded_at) as recorded_at,
         max(meetings.loaded_at) as loaded_at
     from meetings
     group by meetings.nim, meetings.hari
+),
+
+-- the order within a day says something where one was absent from some of its meetings only
+mixed as (
+    select
+        meetings.nim,
+        meetings.hari,
+        meetings.is_absent,
+        row_number() over (
+            partition by meetings.nim, meetings.hari
+            order by
+                meetings.recorded_at desc, meetings.tanggal desc, meetings.kode_mk desc, meetings.semester desc,
+                meetings.pertemuan_ke desc
+        ) as dari_akhir
+    from meetings
+    inner join own_days
+        on
+            meetings.nim = own_days.nim
+            and meetings.hari = own_days.hari
+    where own_days.alpa > 0 and own_days.alpa < own_days.pertemuan
+),
+
+ends as (
+    select
+        mixed.nim,
+        mixed.hari,
+        min(mixed.dari_akhir) - 1 as alpa_di_akhir
+    from mixed
+    where not mixed.is_absent
+    group by mixed.nim, mixed.hari
+),
+
+numbered as (
+    select
+        own_days.*,
+        case when own_days.alpa = 0 then 0 else ends.alpa_di_akhir end as alpa_di_akhir,
+        sum(own_days.pertemuan) over (
+            partition by own_days.nim
+            order by own_days.hari
+        ) as last_urutan
+    from own_days
+    left join ends
+        on
+            own_days.nim = ends.nim
+            and own_days.hari = ends.hari
+),
+
+-- meetings in the order in which they came: the first and the last of a day, and the last that was not missed
+daily as (
+    select
+        numbered.*,
+        numbered.last_urutan - numbered.pertemuan + 1 as first_urutan,
+        numbered.last_urutan - numbered.alpa_di_akhir as last_not_absent
+    from numbered
 ),
 
 instants as (

@@ -73,26 +73,8 @@ class_of_meeting as (
     group by meetings.nim, meetings.hari
 ),
 
-pairs as (
-    select
-        meetings.nim,
-        meetings.hari,
-        classmates.nim as partner
-    from meetings
-    inner join classmates
-        on
-            meetings.kode_mk = classmates.kode_mk
-            and meetings.semester = classmates.semester
-            and meetings.pertemuan_ke = classmates.pertemuan_ke
-            and meetings.menit = classmates.menit
-            and meetings.nim <> classmates.nim
-    where
-        meetings.is_present
-        and classmates.is_present
-),
-
--- who was there in a minute: of one alone, the first is the last
-class_minutes as (
+-- Minutes of a meeting in which at most five stood on its list: where more do, the door says it, and not a person.
+few_together as (
     select
         classmates.kode_mk,
         classmates.semester,
@@ -103,28 +85,57 @@ class_minutes as (
     from classmates
     where classmates.is_present
     group by classmates.kode_mk, classmates.semester, classmates.pertemuan_ke, classmates.menit
+    having count(*) <= 5
+),
+
+-- of one alone, the first is the last
+own_minutes as (
+    select
+        meetings.nim,
+        meetings.hari,
+        meetings.kode_mk,
+        meetings.semester,
+        meetings.pertemuan_ke,
+        meetings.menit
+    from meetings
+    inner join few_together
+        on
+            meetings.kode_mk = few_together.kode_mk
+            and meetings.semester = few_together.semester
+            and meetings.pertemuan_ke = few_together.pertemuan_ke
+            and meetings.menit = few_together.menit
+    where
+        meetings.is_present
+        and (meetings.nim <> few_together.first_nim or meetings.nim <> few_together.last_nim)
 ),
 
 paired as (
     select
-        meetings.nim,
-        meetings.hari,
+        own_minutes.nim,
+        own_minutes.hari,
         count(*) as bersama
-    from meetings
-    inner join class_minutes
+    from own_minutes
+    group by own_minutes.nim, own_minutes.hari
+),
+
+pairs as (
+    select
+        own_minutes.nim,
+        own_minutes.hari,
+        classmates.nim as partner
+    from own_minutes
+    inner join classmates
         on
-            meetings.kode_mk = class_minutes.kode_mk
-            and meetings.semester = class_minutes.semester
-            and meetings.pertemuan_ke = class_minutes.pertemuan_ke
-            and meetings.menit = class_minutes.menit
-    where
-        meetings.is_present
-        and (meetings.nim <> class_minutes.first_nim or meetings.nim <> class_minutes.last_nim)
-    group by meetings.nim, meetings.hari
+            own_minutes.kode_mk = classmates.kode_mk
+            and own_minutes.semester = classmates.semester
+            and own_minutes.pertemuan_ke = classmates.pertemuan_ke
+            and own_minutes.menit = classmates.menit
+            and own_minutes.nim <> classmates.nim
+    where classmates.is_present
 ),
 
 -- One meeting with somebody says nothing of a day but that there was one: only those who meet again within the window
--- are counted day by day. In a great class they are few among all who ever came in the same minute.
+-- are counted day by day.
 met_again as (
     select
         pairs.nim,

@@ -65,11 +65,14 @@ class Oracle:
         on_time = rows[rows.loaded_at.dt.normalize() == rows.on]
         listed = recent.merge(on_time, on=meeting, suffixes=("", "_of_class"))
         listed = listed[listed.on_of_class <= listed.on]
+        crowd = on_time[on_time.present].groupby([*meeting, "minute"]).size().rename("crowd")
+        listed = listed.join(crowd, on=[*meeting, "minute"])
         together = listed[
             (listed.nim_of_class != nim)
             & listed.present
             & listed.present_of_class
             & (listed.minute == listed.minute_of_class)
+            & (listed.crowd <= 5)
         ]
         most = together.groupby("nim_of_class").size().max() if len(together) else 0
         return {
